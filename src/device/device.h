@@ -1,0 +1,129 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "base/parallel.h"
+#include "formats/format.h"
+
+namespace assay {
+
+/// How matrix products round their operands; sums, norms, softmax and statistics are float32 or double in both.
+enum class Precision : uint8_t { f32, bf16 };
+
+/// A view of floats in device memory: element (r, c) at data[r * stride + c].
+struct Matrix {
+  float* data = nullptr;
+  int64_t rows = 0, cols = 0;
+  int64_t stride = 0;
+
+  float* row(int64_t r) const { return data + r * stride; }
+  Matrix row_range(int64_t first, int64_t count) const { return {row(first), count, cols, stride}; }
+};
+
+/// Owned device memory. Freed by the device that made it.
+class Buffer {
+ public:
+  using Pointer = std::unique_ptr<float, std::function<void(float*)>>;
+  Buffer() = default;
+  Buffer(Pointer data, int64_t floats) : data_(std::move(data)), floats_(floats) {}
+  float* data() const { return data_.get(); }
+  int64_t floats() const { return floats_; }
+  Matrix matrix(int64_t rows, int64_t cols) const { return {data_.get(), rows, cols, cols}; }
+
+ private:
+  Pointer data_;
+  int64_t floats_ = 0;
+};
+
+/// A weight matrix [rows, cols] in the form that the device's matrix product wants.
+class Weight {
+ public:
+  virtual ~Weight() = default;
+  int64_t rows = 0, cols = 0;
+  uint64_t bytes = 0;
+};
+
+struct AttentionShape {
+  int64_t heads = 0, kv_heads = 0, head_dim = 0;
+  float scale = 0;
+  int64_t window = 0;  ///< keys visible to a query, itself included; 0 = all before it
+};
+
+/// Running reduction of one position's logits over vocabulary tiles.
+struct LogitSummary {
+  double sum = 0;  ///< of exp(logit - max)
+  float max = -1e30f;
+  float target = 0;    ///< logit of the target id
+  int32_t top = -1;    ///< id of the largest logit, the lowest on ties
+  bool finite = true;  ///< no NaN and no +Inf seen
+  /// -log softmax(target), nats.
+  double nll() const;
+};
+
+/// Everything that the forward pass asks of hardware. Operations are complete when they return. Results do not depend
+/// on the number of threads, nor on which other rows share a call. Shapes are the caller's duty (checked, as bugs).
+class Device {
+ public:
+  virtual ~Device() = default;
+  virtual std::string name() const = 0;
+  Precision precision() const { return precision_; }
+
+  virtual Buffer allocate(int64_t floats) = 0;
+  virtual void upload(std::span<const float> host, float* device) = 0;
+  virtual void download(const float* device, std::span<float> host) = 0;
+
+  /// Decodes rows [first, first + rows) of `source` and packs them. Thread-safe: runs beside other operations.
+  virtual std::unique_ptr<Weight> prepare(const StoredWeight& source, int64_t first, int64_t rows) = 0;
+  /// The same for values at hand, [rows, cols] row-major in host memory.
+  virtual std::unique_ptr<Weight> prepare(std::span<const float> values, int64_t rows, int64_t cols) = 0;
+
+  /// y = x W^T, or y += x W^T. x [n, W.cols] and y [n, W.rows] are dense (stride = cols).
+  virtual void matmul(Matrix x, const Weight& weight, Matrix y, bool accumulate) = 0;
+  /// y[r] += bias for every row.
+  virtual void add_bias(Matrix y, const float* bias) = 0;
+
+  /// y = weight * x / sqrt(mean(x^2) + eps) for each row; a null weight counts as ones. x and y may be the same.
+  virtual void rms_norm(Matrix x, const float* weight, float eps, Matrix y) = 0;
+  /// Rotates the first 2 * pairs of every head of x [n, heads * head_dim]; row r stands at position positions[r].
+  virtual void rope(Matrix x, int64_t head_dim, std::span<const int32_t> positions, const float* cos, const float* sin,
+                    int64_t pairs, bool interleaved) = 0;
+  /// Causal attention within each of the consecutive sequences of `length` rows: q [n, heads * head_dim],
+  /// k and v [n, kv_heads * head_dim], out like q.
+  virtual void attention(Matrix q, Matrix k, Matrix v, Matrix out, int64_t length, const AttentionShape& shape) = 0;
+
+  enum class Gate : uint8_t { silu, gelu, gelu_tanh, relu, relu2 };
+  /// gate = act(gate) * up, elementwise.
+  virtual void gate(Gate act, Matrix gate, Matrix up) = 0;
+
+  /// Emulates activation quantization in place, row by row.
+  virtual void quantize(const ActivationQuant& quant, Matrix x) = 0;
+
+  /// out[i] = x[rows[i]].
+  virtual void gather(Matrix x, std::span<const int32_t> rows, Matrix out) = 0;
+  /// y[rows[i]] += scale[i] * x[i]; the rows are distinct.
+  virtual void scatter_add(Matrix x, std::span<const int32_t> rows, std::span<const float> scale, Matrix y) = 0;
+  virtual void add(Matrix x, Matrix y) = 0;  ///< y += x
+  virtual void copy(Matrix x, Matrix y) = 0;
+
+  /// Folds the logits x W^T of vocabulary ids [first_id, first_id + W.rows) into `state`, one entry per row of x.
+  /// targets[r] is the id whose logit is wanted. Logits below -200 count as -200.
+  virtual void reduce_logits(Matrix x, const Weight& weight, int64_t first_id, std::span<const int32_t> targets,
+                             std::span<LogitSummary> state) = 0;
+  /// Writes the logits themselves, [n, W.rows]: for tests and small outputs.
+  virtual bool all_finite(Matrix x) = 0;
+
+  /// Rows that a call should have at least to keep the device busy.
+  virtual int64_t preferred_rows() const = 0;
+
+ protected:
+  explicit Device(Precision precision) : precision_(precision) {}
+  Precision precision_;
+};
+
+/// `name`: "cpu", "cuda" or "cuda:N". Throws Error for a device that this build or machine does not have.
+std::unique_ptr<Device> open_device(const std::string& name, Precision precision, ThreadPool& pool);
+
+}  // namespace assay

@@ -1,0 +1,39 @@
+#pragma once
+#include <cstdint>
+#include <vector>
+
+namespace assay {
+
+/// How a checkpoint quantizes activations at run time; emulated as quantize-dequantize in float32, value for value as
+/// the format's own library does it.
+struct ActivationQuant {
+  enum class Element : uint8_t { none, integer, e4m3, e2m1 };
+  enum class Scope : uint8_t {
+    tensor,  ///< static scale(s) from the checkpoint
+    token,   ///< one dynamic scale a row
+    group,   ///< one dynamic scale for each group_size columns
+  };
+  enum class ScaleRule : uint8_t {
+    plain,  ///< float32 scale
+    nvfp4,  ///< scale rounded to E4M3 under a static global scale
+    mx,     ///< scale a power of two
+  };
+
+  Element element = Element::none;
+  Scope scope = Scope::token;
+  ScaleRule scale_rule = ScaleRule::plain;
+  int bits = 8;
+  bool symmetric = true;
+  int64_t group_size = 0;
+  float global_scale = 1;         ///< nvfp4
+  std::vector<float> scale;       ///< static: one value, or one for each of equal runs of columns (heads)
+  std::vector<float> zero_point;  ///< same length as scale, or empty
+
+  bool active() const { return element != Element::none; }
+  bool operator==(const ActivationQuant&) const = default;
+};
+
+/// Quantizes and dequantizes one row of `cols` values in place.
+void quantize_activations(const ActivationQuant& quant, float* row, int64_t cols);
+
+}  // namespace assay
