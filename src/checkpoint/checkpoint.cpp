@@ -34,7 +34,7 @@ void check_all_found(const ModelFiles& files, const Tensors& tensors) {
   for (const auto& [name, shard] : *files.index) {
     if (tensors.find(name) == tensors.end()) {
       fail("{}: tensor {} should be in {}, which does not have it (files of two versions of the model mixed?)",
-           (files.directory / files.index_name).string(), printable(name), shard);
+           (files.directory / files.index_name).string(), printable(name), printable(shard));
     }
   }
 }

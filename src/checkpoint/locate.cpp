@@ -32,11 +32,23 @@ bool is_pickle(const fs::path& path) {
   return extension == ".bin" || extension == ".pt" || extension == ".pth" || extension == ".ckpt";
 }
 
+/// The first few names, in quotes.
 std::string listed(const std::vector<std::string>& names) {
   constexpr size_t kShown = 5;
-  std::string out = fmt::format("{}", fmt::join(names.begin(), names.begin() + std::min(names.size(), kShown), ", "));
+  std::string out;
+  for (size_t i = 0; i < std::min(names.size(), kShown); ++i) out += (i > 0 ? ", " : "") + printable(names[i]);
   if (names.size() > kShown) out += fmt::format(" and {} more", names.size() - kShown);
   return out;
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+bool is_folder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
 }
 
 std::vector<std::string> names_in(const fs::path& directory) {
@@ -58,19 +70,18 @@ std::vector<std::string> those(const std::vector<std::string>& names, Condition 
 }
 
 [[noreturn]] void refuse_absent(const fs::path& path) {
-  fs::path parent = path.parent_path();
-  if (parent.empty()) parent = ".";
+  if (!path.has_filename() && path.has_parent_path() && path != path.parent_path()) refuse_absent(path.parent_path());
+  const fs::path parent = path.has_parent_path() ? path.parent_path() : ".";
   std::error_code ignored;
   if (fs::is_symlink(path, ignored)) {
     fail("{}: a link to {}, which does not exist (incomplete download?)", path.string(),
          fs::read_symlink(path, ignored).string());
   }
-  if (!fs::is_directory(parent, ignored))
-    fail("{}: does not exist, nor does the folder {}", path.string(), parent.string());
+  if (!is_folder(parent)) fail("{}: does not exist, nor does the folder {}", path.string(), parent.string());
   const std::vector<std::string> names = names_in(parent);
   const auto near = nearest(path.filename().string(), names);
   fail("{}: does not exist; {} has {}", path.string(), parent == "." ? "the current folder" : parent.string(),
-       near            ? "\"" + *near + "\""
+       near            ? printable(*near)
        : names.empty() ? "nothing in it"
                        : listed(names));
 }
@@ -78,17 +89,16 @@ std::vector<std::string> those(const std::vector<std::string>& names, Condition 
 /// A hub cache folder, `models--ORG--NAME`, holds revisions under snapshots/ and names of revisions under refs/.
 fs::path resolve_hub_cache(const fs::path& path) {
   const fs::path snapshots = path / "snapshots";
-  if (!fs::is_directory(snapshots)) return path;
-  std::error_code ignored;
-  if (fs::is_regular_file(path / "refs" / "main", ignored)) {
-    std::string revision = read_file(path / "refs" / "main");
+  if (!is_folder(snapshots)) return path;
+  if (is_there(path / "refs" / "main")) {
+    std::string revision = read_model_text(path / "refs" / "main");
     revision.erase(revision.find_last_not_of(" \r\n") + 1);
-    if (is_plain_file_name(revision) && fs::is_directory(snapshots / revision, ignored)) return snapshots / revision;
+    if (is_plain_file_name(revision) && is_folder(snapshots / revision)) return snapshots / revision;
   }
   const std::vector<std::string> revisions = names_in(snapshots);
   if (revisions.size() == 1) return snapshots / revisions[0];
   if (revisions.empty()) fail("{}: a hub cache folder without any snapshot; download the model", path.string());
-  fail("{}: a hub cache folder with {} snapshots and no refs/main; give one of them: {}", path.string(),
+  fail("{}: a hub cache folder with {} snapshots, none of which is refs/main; give one of them: {}", path.string(),
        revisions.size(), listed(revisions));
 }
 
@@ -116,7 +126,7 @@ void read_index(ModelFiles& files, const std::string& name) {
 /// Error that names the absent shards and how many tensors are in them.
 void check_shards(const ModelFiles& files) {
   const std::vector<std::string> absent =
-      those(files.names, [&](const std::string& name) { return !fs::exists(files.directory / name); });
+      those(files.names, [&](const std::string& name) { return !is_there(files.directory / name); });
   if (absent.empty()) return;
   const auto lost = std::count_if(files.index->begin(), files.index->end(), [&](const auto& entry) {
     return std::binary_search(absent.begin(), absent.end(), entry.second);
@@ -144,57 +154,61 @@ std::optional<ShardName> parse_shard_name(std::string_view name) {
   if (!number(1, shard.part) || !number(10, shard.parts) || tail.substr(6, 4) != "-of-" || tail[0] != '-') {
     return std::nullopt;
   }
+  if (shard.part < 1 || shard.part > shard.parts) return std::nullopt;
   return shard;
 }
 
-/// Shards that lack their index but are all there.
+/// Shards that lack their index file but are all there.
 bool take_shards_without_index(ModelFiles& files, const std::vector<std::string>& names) {
-  std::optional<ShardName> first = parse_shard_name(names[0]);
-  if (!first) return false;
-  const std::vector<std::string> set = those(names, [&](const std::string& name) {
-    const auto shard = parse_shard_name(name);
-    return shard && shard->stem == first->stem && shard->parts == first->parts;
+  const auto shards = those(names, [](const std::string& name) { return parse_shard_name(name).has_value(); });
+  if (shards.empty()) return false;
+  const ShardName first = *parse_shard_name(shards[0]);
+  const bool one_set = std::all_of(shards.begin(), shards.end(), [&](const std::string& name) {
+    const ShardName shard = *parse_shard_name(name);
+    return shard.stem == first.stem && shard.parts == first.parts;
   });
-  if (static_cast<int>(set.size()) != first->parts) {
+  if (!one_set) return false;
+  if (static_cast<int>(shards.size()) != first.parts) {
     fail("{}: {} of {} shards of {} are there, and no index file (incomplete download? fetch the rest)",
-         files.directory.string(), set.size(), first->parts, printable(first->stem));
+         files.directory.string(), shards.size(), first.parts, printable(first.stem));
   }
-  if (set.size() != names.size()) return false;
-  files.names = set;
+  files.names = shards;
   files.notes.push_back("the shards have no index file; all of their tensors are taken");
   return true;
 }
 
-/// The one tensor file of a folder where none has a standard name.
+/// The tensor files of a folder where none has a standard name.
 void choose_other(ModelFiles& files, const std::vector<std::string>& tensor_files) {
-  const std::vector<std::string> named =
-      those(tensor_files, [](const std::string& name) { return name != kConsolidated; });
-  if (named.empty()) {
-    files.names = {kConsolidated};
-    return;
+  auto candidates = those(tensor_files, [](const std::string& name) { return name != kConsolidated; });
+  if (candidates.empty()) candidates = {kConsolidated};
+  if (take_shards_without_index(files, candidates)) return;
+  if (candidates.size() > 1) {
+    // GPTQ tools of 2023: gptq_model-4bit-128g.safetensors.
+    const auto gptq = those(candidates, [](const std::string& name) { return name.starts_with("gptq_model-"); });
+    if (gptq.size() == 1) candidates = gptq;
   }
-  if (named.size() == 1) {
-    files.names = named;
-    return;
-  }
-  if (take_shards_without_index(files, named)) return;
-  // GPTQ tools of 2023: gptq_model-4bit-128g.safetensors.
-  const std::vector<std::string> gptq =
-      those(named, [](const std::string& name) { return name.starts_with("gptq_model-"); });
-  if (gptq.size() != 1) {
+  if (candidates.size() > 1) {
     fail("{}: {} .safetensors files, no index file and none called {}: {}; give the path of the one you mean",
-         files.directory.string(), named.size(), kSingle, listed(named));
+         files.directory.string(), candidates.size(), kSingle, listed(candidates));
   }
-  files.names = gptq;
+  files.names = candidates;
+}
+
+/// A model under the standard name of pickles: then an odd .safetensors file beside it is something else.
+bool holds_pickled_model(const std::vector<std::string>& names) {
+  return std::any_of(names.begin(), names.end(), [](const std::string& name) {
+    return name == "pytorch_model.bin" || name == "pytorch_model.bin.index.json";
+  });
 }
 
 [[noreturn]] void refuse_without_tensors(const fs::path& directory, const std::vector<std::string>& names) {
   const auto pickles = those(names, [](const std::string& name) { return is_pickle(name); });
   const auto ggufs = those(names, [](const std::string& name) { return name.ends_with(".gguf"); });
-  const auto folders = those(names, [&](const std::string& name) { return fs::is_directory(directory / name); });
+  const auto folders = those(names, [&](const std::string& name) { return is_folder(directory / name); });
   const std::string where = directory.string();
   if (!ggufs.empty()) fail("{}: only GGUF files here ({}): {}", where, listed(ggufs), kGgufAdvice);
-  if (!pickles.empty()) fail("{}: no .safetensors file here, only {}: {}", where, listed(pickles), kPickleAdvice);
+  if (!pickles.empty())
+    fail("{}: no model in .safetensors files here, only {}: {}", where, listed(pickles), kPickleAdvice);
   if (names.empty()) fail("{}: the folder is empty; expected .safetensors files", where);
   if (!folders.empty())
     fail("{}: no .safetensors file here; perhaps in one of its folders: {}", where, listed(folders));
@@ -235,7 +249,7 @@ void locate_in_directory(ModelFiles& files) {
     }
   } else if (single) {
     files.names = {kSingle};
-  } else if (tensor_files.empty()) {
+  } else if (tensor_files.empty() || holds_pickled_model(names)) {
     refuse_without_tensors(files.directory, names);
   } else {
     choose_other(files, tensor_files);
@@ -254,6 +268,7 @@ void locate_in_directory(ModelFiles& files) {
 ModelFiles locate_model(const fs::path& path) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
+  if (status.type() == fs::file_type::none) fail("{}: cannot open: {}", path.string(), error.message());
   if (!fs::exists(status)) refuse_absent(path);
   ModelFiles files;
   if (fs::is_directory(status)) {
