@@ -37,8 +37,17 @@ int nesting(std::string_view text) {
 
 std::string shown(const Json& value) {
   std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (text.size() > 80) text = text.substr(0, 77) + "...";
-  return text;
+  if (text.size() <= 80) return text;
+  size_t end = 77;
+  while ((text[end] & 0xc0) == 0x80) --end;  // not inside a UTF-8 character
+  return text.substr(0, end) + "...";
+}
+
+/// "[json.exception.name] reason; last read: token" without what it quotes, which may be megabytes of raw bytes.
+std::string reason_of(const Json::exception& e) {
+  std::string reason = e.what();
+  if (const auto bracket = reason.find("] "); bracket != std::string::npos) reason = reason.substr(bracket + 2);
+  return reason.substr(0, std::min(reason.find("; last read"), size_t{200}));
 }
 
 }  // namespace
@@ -48,9 +57,7 @@ Json parse_json(std::string_view text, const std::string& where) {
   try {
     return Json::parse(text.begin(), text.end());
   } catch (const Json::exception& e) {
-    std::string reason = e.what();
-    if (const auto bracket = reason.find("] "); bracket != std::string::npos) reason = reason.substr(bracket + 2);
-    fail("{}: not valid JSON: {}", where, reason);
+    fail("{}: not valid JSON: {}", where, reason_of(e));
   }
 }
 

@@ -12,7 +12,6 @@ struct ThreadPool::Loop {
   const std::function<void(int64_t)>* task;
   int64_t count;
   std::atomic<int64_t> next{0};
-  std::atomic<bool> failed{false};
   std::mutex mutex;
   std::exception_ptr error;
   int helpers = 0;  // workers inside drain(), guarded by the pool's mutex
@@ -34,13 +33,13 @@ ThreadPool::~ThreadPool() {
 void ThreadPool::drain(Loop& loop) {
   for (;;) {
     const int64_t i = loop.next.fetch_add(1);
-    if (i >= loop.count || loop.failed.load()) return;
+    if (i >= loop.count) return;
     try {
       (*loop.task)(i);
     } catch (...) {
       std::lock_guard lock(loop.mutex);
       if (!loop.error) loop.error = std::current_exception();
-      loop.failed = true;
+      loop.next = loop.count;
     }
   }
 }

@@ -196,10 +196,10 @@ void HeaderReader::refuse(std::string_view found) const {
 }
 
 bool HeaderReader::parse_error(size_t position, const std::string&, const Json::exception& e) {
-  // "[json.exception...] parse error at ...: reason; last read: token": the token may be megabytes of raw bytes.
+  // "[json.exception...] parse error at ...: reason; last read: token", and the token may be megabytes of raw bytes.
   std::string_view reason = e.what();
-  reason = reason.substr(0, reason.find("; last read"));
   if (const auto bracket = reason.find("] "); bracket != std::string_view::npos) reason.remove_prefix(bracket + 2);
+  reason = reason.substr(0, std::min(reason.find("; last read"), size_t{200}));
   fail("{}: the header is not valid JSON at byte {} of the file: {}", where_, kLengthBytes + position, reason);
 }
 
