@@ -44,6 +44,7 @@ class Weight {
   virtual ~Weight() = default;
   int64_t rows = 0, cols = 0;
   uint64_t bytes = 0;
+  Precision precision = Precision::f32;  ///< of products with it
 };
 
 struct AttentionShape {
@@ -69,16 +70,18 @@ class Device {
  public:
   virtual ~Device() = default;
   virtual std::string name() const = 0;
-  Precision precision() const { return precision_; }
 
   virtual Buffer allocate(int64_t floats) = 0;
   virtual void upload(std::span<const float> host, float* device) = 0;
   virtual void download(const float* device, std::span<float> host) = 0;
 
-  /// Decodes rows [first, first + rows) of `source` and packs them. Thread-safe: runs beside other operations.
-  virtual std::unique_ptr<Weight> prepare(const StoredWeight& source, int64_t first, int64_t rows) = 0;
+  /// Decodes rows [first, first + rows) of `source` and packs them for products of this precision. Thread-safe: runs
+  /// beside other operations.
+  virtual std::unique_ptr<Weight> prepare(const StoredWeight& source, int64_t first, int64_t rows,
+                                          Precision precision) = 0;
   /// The same for values at hand, [rows, cols] row-major in host memory.
-  virtual std::unique_ptr<Weight> prepare(std::span<const float> values, int64_t rows, int64_t cols) = 0;
+  virtual std::unique_ptr<Weight> prepare(std::span<const float> values, int64_t rows, int64_t cols,
+                                          Precision precision) = 0;
 
   /// y = x W^T, or y += x W^T. x [n, W.cols] and y [n, W.rows] are dense (stride = cols).
   virtual void matmul(Matrix x, const Weight& weight, Matrix y, bool accumulate) = 0;
@@ -92,7 +95,8 @@ class Device {
                     int64_t pairs, bool interleaved) = 0;
   /// Causal attention within each of the consecutive sequences of `length` rows: q [n, heads * head_dim],
   /// k and v [n, kv_heads * head_dim], out like q.
-  virtual void attention(Matrix q, Matrix k, Matrix v, Matrix out, int64_t length, const AttentionShape& shape) = 0;
+  virtual void attention(Matrix q, Matrix k, Matrix v, Matrix out, int64_t length, const AttentionShape& shape,
+                         Precision precision) = 0;
 
   enum class Gate : uint8_t { silu, gelu, gelu_tanh, relu, relu2 };
   /// gate = act(gate) * up, elementwise.
@@ -112,18 +116,14 @@ class Device {
   /// targets[r] is the id whose logit is wanted. Logits below -200 count as -200.
   virtual void reduce_logits(Matrix x, const Weight& weight, int64_t first_id, std::span<const int32_t> targets,
                              std::span<LogitSummary> state) = 0;
-  /// Writes the logits themselves, [n, W.rows]: for tests and small outputs.
+  /// No NaN and no Inf.
   virtual bool all_finite(Matrix x) = 0;
 
   /// Rows that a call should have at least to keep the device busy.
   virtual int64_t preferred_rows() const = 0;
-
- protected:
-  explicit Device(Precision precision) : precision_(precision) {}
-  Precision precision_;
 };
 
 /// `name`: "cpu", "cuda" or "cuda:N". Throws Error for a device that this build or machine does not have.
-std::unique_ptr<Device> open_device(const std::string& name, Precision precision, ThreadPool& pool);
+std::unique_ptr<Device> open_device(const std::string& name, ThreadPool& pool);
 
 }  // namespace assay

@@ -26,6 +26,7 @@ struct EvalInput {
 };
 
 struct EvalOptions {
+  Precision precision = Precision::f32;
   bool as_deployed = true;  ///< emulate the activation (and KV cache) quantization that the checkpoint declares
   bool kv_cache = true;     ///< of that, the KV cache
   uint64_t memory_bytes = uint64_t{8} << 30;  ///< target for the peak: hidden states spill to a file beyond it

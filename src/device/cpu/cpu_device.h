@@ -1,0 +1,51 @@
+#pragma once
+#include <vector>
+
+#include "device/cpu/gemm.h"
+#include "device/device.h"
+
+namespace assay {
+
+/// The CPU: oneDNN for matrix products, own kernels for the rest. One loop over row tiles per operation.
+class CpuDevice final : public Device {
+ public:
+  explicit CpuDevice(ThreadPool& pool) : pool_(pool) {}
+  std::string name() const override { return "cpu"; }
+
+  Buffer allocate(int64_t floats) override;
+  void upload(std::span<const float> host, float* device) override;
+  void download(const float* device, std::span<float> host) override;
+
+  std::unique_ptr<Weight> prepare(const StoredWeight& source, int64_t first, int64_t rows,
+                                  Precision precision) override;
+  std::unique_ptr<Weight> prepare(std::span<const float> values, int64_t rows, int64_t cols,
+                                  Precision precision) override;
+  void matmul(Matrix x, const Weight& weight, Matrix y, bool accumulate) override;
+
+  void add_bias(Matrix y, const float* bias) override;
+  void rms_norm(Matrix x, const float* weight, float eps, Matrix y) override;
+  void rope(Matrix x, int64_t head_dim, std::span<const int32_t> positions, const float* cos, const float* sin,
+            int64_t pairs, bool interleaved) override;
+  void attention(Matrix q, Matrix k, Matrix v, Matrix out, int64_t length, const AttentionShape& shape,
+                 Precision precision) override;
+  void gate(Gate act, Matrix gate, Matrix up) override;
+  void quantize(const ActivationQuant& quant, Matrix x) override;
+  void gather(Matrix x, std::span<const int32_t> rows, Matrix out) override;
+  void scatter_add(Matrix x, std::span<const int32_t> rows, std::span<const float> scale, Matrix y) override;
+  void add(Matrix x, Matrix y) override;
+  void copy(Matrix x, Matrix y) override;
+  void reduce_logits(Matrix x, const Weight& weight, int64_t first_id, std::span<const int32_t> targets,
+                     std::span<LogitSummary> state) override;
+  bool all_finite(Matrix x) override;
+  int64_t preferred_rows() const override;
+
+ private:
+  using Fill = std::function<void(int64_t first, int64_t rows, float* out)>;
+  std::unique_ptr<Weight> pack(int64_t rows, int64_t cols, Precision precision, const Fill& fill);
+  /// Calls body(first, count) for tiles of rows, in parallel.
+  void for_row_tiles(int64_t rows, int64_t tile, const std::function<void(int64_t, int64_t)>& body);
+
+  ThreadPool& pool_;
+};
+
+}  // namespace assay

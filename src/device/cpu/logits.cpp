@@ -1,0 +1,69 @@
+#include <algorithm>
+#include <cmath>
+
+#include "device/cpu/kernels.h"
+#include "device/cpu/simd.h"
+
+namespace assay {
+
+namespace {
+
+/// Clamps from below in place and returns the largest value; `finite` is cleared by NaN and +Inf.
+ASSAY_CLONES float clamp_and_max(float* x, int64_t count, bool& finite) {
+  simd::Floats floor, best, poison{};
+  simd::splat(-200.0f, floor);
+  best = floor;
+  int64_t i = 0;
+  for (; i + simd::kLanes <= count; i += simd::kLanes) {
+    simd::Floats v;
+    simd::load(x + i, v);
+    v = v < floor ? floor : v;
+    best = v > best ? v : best;
+    poison += v - v;
+    simd::store(x + i, v);
+  }
+  float top = simd::max(best), bad = simd::sum(poison);
+  for (; i < count; ++i) {
+    if (x[i] < -200.0f) x[i] = -200.0f;
+    if (x[i] > top) top = x[i];
+    bad += x[i] - x[i];
+  }
+  if (!(bad == 0)) finite = false;
+  return top;
+}
+
+/// Sum of exp(x - max), added up in double.
+ASSAY_CLONES double sum_exp(const float* x, int64_t count, float max) {
+  simd::Floats shift;
+  simd::splat(max, shift);
+  double lanes[simd::kLanes] = {};
+  for (int64_t i = 0; i < count; i += simd::kLanes) {
+    simd::Floats v;
+    if (i + simd::kLanes <= count) {
+      simd::load(x + i, v);
+    } else {
+      simd::load_part(x + i, count - i, -1e30f, v);
+    }
+    v -= shift;
+    simd::exp(v);
+    for (int l = 0; l < simd::kLanes; ++l) lanes[l] += static_cast<double>(v[l]);
+  }
+  double total = 0;
+  for (const double lane : lanes) total += lane;
+  return total;
+}
+
+}  // namespace
+
+void fold_logits(float* logits, int64_t count, int64_t first_id, int32_t target, LogitSummary& state) {
+  const float top = clamp_and_max(logits, count, state.finite);
+  if (top > state.max) {
+    state.sum *= std::exp(static_cast<double>(state.max) - static_cast<double>(top));
+    state.max = top;
+    state.top = static_cast<int32_t>(first_id + (std::find(logits, logits + count, top) - logits));
+  }
+  state.sum += sum_exp(logits, count, state.max);
+  if (target >= first_id && target < first_id + count) state.target = logits[target - first_id];
+}
+
+}  // namespace assay

@@ -1,0 +1,184 @@
+#include "forward/evaluate.h"
+
+#include <algorithm>
+#include <future>
+
+#include "base/error.h"
+#include "forward/blocks.h"
+#include "forward/embedding.h"
+#include "forward/head.h"
+#include "forward/moe.h"
+#include "forward/plan.h"
+
+namespace assay {
+
+namespace {
+
+/// One pass of all rows through all blocks: load the next block, push every chunk of rows through the current one.
+class Pass {
+ public:
+  Pass(Device& device, WeightStore& store, const EvalInput& input, const EvalOptions& options)
+      : input_(input),
+        plan_(make_plan(store, input, options)),
+        context_{device, store, Workspace(device), {}, options, input.length, {}, {}},
+        hidden_(device, input.rows * input.length, store.model().spec->hidden, plan_.spill) {
+    for (const RopeSpec& rope : store.model().spec->ropes) {
+      context_.ropes.push_back(make_rope_table(rope, input.length));
+      const RopeTable& table = context_.ropes.back();
+      const auto on_device = [&](const std::vector<float>& values) {
+        Buffer buffer = device.allocate(static_cast<int64_t>(values.size()));
+        device.upload(values, buffer.data());
+        return buffer;
+      };
+      context_.rope_buffers.emplace_back(on_device(table.cos), on_device(table.sin));
+    }
+  }
+
+  /// `on_layer(i)` is called with the hidden states at the input of layer i, and once more after the last.
+  void run(const std::function<void(size_t)>& on_layer) {
+    const std::vector<LayerSpec>& layers = spec().layers;
+    context_.times.time("embedding", [&] { embed(context_.store, input_.ids, hidden_); });
+    auto attention = load<AttentionBlock>(layers[0]);
+    for (size_t i = 0; i < layers.size(); ++i) {
+      on_layer(i);
+      const bool dense = std::holds_alternative<MlpSpec>(layers[i].mlp);
+      std::future<std::unique_ptr<MlpBlock>> mlp;
+      {
+        const auto block = wait(attention);
+        if (dense) mlp = load<MlpBlock>(layers[i]);
+        run_block(*block, i, "attention");
+      }
+      if (i + 1 < layers.size() && !dense) attention = load<AttentionBlock>(layers[i + 1]);
+      if (dense) {
+        const auto block = wait(mlp);
+        if (i + 1 < layers.size()) attention = load<AttentionBlock>(layers[i + 1]);
+        run_block(*block, i, "mlp");
+      } else {
+        run_moe(context_, layers[i], hidden_, plan_.spill, plan_.prefetch,
+                [&](double fraction) { report(plan_.layer_start(i) + plan_.attention + fraction * plan_.mlp); });
+        check_finite(i, "mlp");
+      }
+    }
+    on_layer(layers.size());
+  }
+
+  void finish(EvalResult& result) {
+    const Norm norm(context_.store, spec().final_norm, spec().hidden);
+    score(context_, norm, input_, hidden_, plan_, result,
+          [&](double fraction) { report(plan_.layer_start(spec().layers.size()) + fraction * plan_.head); });
+    result.seconds = context_.times.seconds();
+    result.notes = plan_.notes;
+  }
+
+  HiddenStates& hidden() { return hidden_; }
+  RunContext& context() { return context_; }
+
+ private:
+  const ModelSpec& spec() const { return *context_.store.model().spec; }
+
+  template <class Block>
+  std::future<std::unique_ptr<Block>> load(const LayerSpec& layer) {
+    return std::async(plan_.prefetch ? std::launch::async : std::launch::deferred,
+                      [this, &layer] { return std::make_unique<Block>(context_, layer); });
+  }
+  template <class Block>
+  std::unique_ptr<Block> wait(std::future<std::unique_ptr<Block>>& block) {
+    return context_.times.time("wait for weights", [&] { return block.get(); });
+  }
+
+  template <class Block>
+  void run_block(const Block& block, size_t layer, const char* part) {
+    const bool is_mlp = part[0] == 'm';
+    const double start = plan_.layer_start(layer) + (is_mlp ? plan_.attention : 0);
+    for_chunks([&](int64_t first, int64_t count, double fraction) {
+      const Matrix x = hidden_.get(first, count);
+      block.run(context_, x);
+      if (!context_.device.all_finite(x)) refuse_non_finite(layer, part);
+      hidden_.put(first, x);
+      report(start + fraction * (is_mlp ? plan_.mlp : plan_.attention));
+    });
+  }
+
+  void check_finite(size_t layer, const char* part) {
+    for_chunks([&](int64_t first, int64_t count, double) {
+      if (!context_.device.all_finite(hidden_.get(first, count))) refuse_non_finite(layer, part);
+    });
+  }
+
+  [[noreturn]] void refuse_non_finite(size_t layer, const char* part) const {
+    fail(
+        "layer {} ({} of {}): NaN or Inf in the hidden states; the weights or scales of this layer are damaged, or its "
+        "activations overflow",
+        layer, part, spec().layers[layer].attention.module);
+  }
+
+  /// Whole rows at a time, enough of them to keep the device busy.
+  template <class Body>
+  void for_chunks(Body&& body) {
+    for (int64_t row = 0; row < input_.rows; row += plan_.rows_per_chunk) {
+      const int64_t rows = std::min(plan_.rows_per_chunk, input_.rows - row);
+      body(row * input_.length, rows * input_.length,
+           static_cast<double>(row + rows) / static_cast<double>(input_.rows));
+    }
+  }
+
+  void report(double done) const {
+    if (context_.options.progress) context_.options.progress(std::min(1.0, done / plan_.total()));
+  }
+
+  const EvalInput& input_;
+  Plan plan_;
+  RunContext context_;
+  HiddenStates hidden_;
+};
+
+void check_input(const EvalInput& input, const ModelSpec& spec) {
+  ASSAY_CHECK(input.rows > 0 && input.length > 0);
+  ASSAY_CHECK(static_cast<int64_t>(input.ids.size()) == input.rows * input.length);
+  ASSAY_CHECK(input.first >= 0 && input.count >= 0 && input.first + input.count < input.length);
+  for (const int32_t id : input.ids) {
+    if (id < 0 || id >= spec.vocab) {
+      fail("token id {} is outside the model's vocabulary of {}: the rows were made with another model's tokenizer", id,
+           spec.vocab);
+    }
+  }
+}
+
+}  // namespace
+
+EvalResult evaluate(Device& device, const OpenModel& model, const EvalInput& input, const EvalOptions& options) {
+  check_input(input, *model.spec);
+  WeightStore store(model, device, options.precision);
+  Pass pass(device, store, input, options);
+  pass.run([](size_t) {});
+  EvalResult result;
+  pass.finish(result);
+  return result;
+}
+
+Trace trace(Device& device, const OpenModel& model, std::span<const int32_t> ids, const EvalOptions& options) {
+  const auto length = static_cast<int64_t>(ids.size());
+  const EvalInput input{ids, 1, length, 0, 0};
+  const ModelSpec& spec = *model.spec;
+  check_input(input, spec);
+  WeightStore store(model, device, options.precision);
+  Pass pass(device, store, input, options);
+  Trace result;
+  const auto keep = [&](Matrix rows) {
+    std::vector<float> host(static_cast<size_t>(rows.rows * rows.cols));
+    device.download(rows.data, host);
+    return host;
+  };
+  pass.run([&](size_t) { result.hidden.push_back(keep(pass.hidden().get(0, length))); });
+  const Matrix normed = pass.context().workspace.get("normed", length, spec.hidden);
+  Norm(store, spec.final_norm, spec.hidden).apply(device, pass.hidden().get(0, length), normed);
+  result.final_norm = keep(normed);
+  const Linear head(store, spec.head, options.as_deployed);
+  const Matrix logits = pass.context().workspace.get("logits", length, spec.vocab);
+  head.apply(device, pass.context().workspace,
+             head.input().apply(device, pass.context().workspace, "head input", normed), logits, false);
+  result.logits = keep(logits);
+  return result;
+}
+
+}  // namespace assay
