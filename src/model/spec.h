@@ -78,8 +78,9 @@ struct ModelSpec {
   std::string architecture;  ///< model_type
   int64_t vocab = 0, hidden = 0;
   int64_t max_positions = 0;
-  std::string embedding;  ///< module, [vocab, hidden]
-  LinearSpec head;        ///< the embedding's module when tied
+  std::string embedding;             ///< module, [vocab, hidden]
+  std::string embedding_dense_name;  ///< as LinearSpec::dense_name
+  LinearSpec head;                   ///< the embedding's module when tied
   bool tied = false;
   NormSpec final_norm;
   std::vector<RopeSpec> ropes;
