@@ -1,0 +1,55 @@
+// Any bytes as a .safetensors file: opening it either throws Error or yields tensors that lie inside the file.
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+
+#include "base/error.h"
+#include "checkpoint/safetensors.h"
+
+namespace {
+
+/// A file in memory, so that the reading of the file is under test as well.
+class MemoryFile {
+ public:
+  MemoryFile(const uint8_t* data, size_t size) : descriptor_(memfd_create("input", MFD_CLOEXEC)) {
+    if (descriptor_ < 0 || write(descriptor_, data, size) != static_cast<ssize_t>(size)) std::abort();
+  }
+  ~MemoryFile() { close(descriptor_); }
+  std::string path() const { return "/proc/self/fd/" + std::to_string(descriptor_); }
+
+ private:
+  int descriptor_;
+};
+
+void require(bool condition) {
+  if (!condition) std::abort();
+}
+
+void check(const assay::SafetensorsHeader& header, uint64_t file_bytes) {
+  std::vector<const assay::StoredTensor*> order;
+  for (const auto& [name, tensor] : header.tensors) {
+    require(tensor.name == name);
+    require(tensor.offset <= file_bytes && tensor.bytes <= file_bytes - tensor.offset);
+    const auto bits = static_cast<uint64_t>(assay::bits_of(tensor.dtype));
+    require(tensor.bytes * 8 == static_cast<uint64_t>(tensor.elements()) * bits);
+    if (tensor.bytes > 0) order.push_back(&tensor);
+  }
+  std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return a->offset < b->offset; });
+  for (size_t i = 1; i < order.size(); ++i) require(order[i - 1]->offset + order[i - 1]->bytes <= order[i]->offset);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  const MemoryFile file(data, size);
+  try {
+    check(assay::read_safetensors(assay::InputFile(file.path())), size);
+  } catch (const assay::Error& e) {
+    require(std::string_view(e.what()).size() < 2000);
+  }
+  return 0;
+}
