@@ -1,0 +1,82 @@
+#include "formats/shared/scale_grid.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "formats/shared/bits.h"
+#include "formats/shared/reading.h"
+
+namespace assay {
+
+ScaleGrid::ScaleGrid(const Module& module, const StoredTensor& scale, DType as, int64_t rows, int64_t cols,
+                     int64_t row_block, int64_t col_block)
+    : scale_(&scale),
+      as_(as),
+      cols_(cols),
+      row_block_(row_block),
+      col_block_(col_block),
+      grid_rows_(ceil_div(rows, row_block)),
+      grid_cols_(ceil_div(cols, col_block)) {
+  if (scale.elements() != grid_rows_ * grid_cols_ || (scale.shape.size() > 1 && scale.shape[0] != grid_rows_)) {
+    module.refuse(
+        fmt::format("{}: expected [{}, {}] scales, one for each {} x {} block of the weight [{}, {}], found {}",
+                    scale.name, grid_rows_, grid_cols_, row_block, col_block, rows, cols, scale.describe()));
+  }
+}
+
+ScaleGrid::Rows ScaleGrid::read(const Module& module, int64_t begin, int64_t end) const {
+  const int64_t first = begin / row_block_ * grid_cols_;
+  const int64_t count = ((end - 1) / row_block_ + 1) * grid_cols_ - first;
+  std::vector<float> scales = read_values(module.checkpoint(), *scale_, as_, first, count);
+  require_finite(module, *scale_, scales, first, grid_cols_);
+  return {*this, begin, end, std::move(scales)};
+}
+
+ScaleGrid::Rows::Rows(const ScaleGrid& grid, int64_t begin, int64_t end, std::vector<float> values)
+    : scales(std::move(values)),
+      first_grid_row(begin / grid.row_block_),
+      grid_rows((end - 1) / grid.row_block_ + 1 - first_grid_row),
+      grid_cols(grid.grid_cols_),
+      cols_(grid.cols_),
+      row_block_(grid.row_block_),
+      col_block_(grid.col_block_) {}
+
+void ScaleGrid::Rows::apply(int64_t row, float* w) const {
+  const int64_t at = (row / row_block_ - first_grid_row) * grid_cols;
+  const float* scale = scales.data() + at;
+  const float* zero = zeros.empty() ? nullptr : zeros.data() + at;
+  if (!column_groups.empty()) {
+    const int32_t* group = column_groups.data();
+    for (int64_t c = 0; c < cols_; ++c) w[c] = (w[c] - (zero ? zero[group[c]] : 0)) * scale[group[c]];
+    return;
+  }
+  for (int64_t g = 0; g < grid_cols; ++g) {
+    const int64_t begin = g * col_block_, count = std::min(col_block_, cols_ - begin);
+    if (zero) {
+      scale_codes(w + begin, count, scale[g], zero[g]);
+    } else {
+      scale_codes(w + begin, count, scale[g]);
+    }
+  }
+}
+
+void require_finite(const Module& module, const StoredTensor& tensor, const std::vector<float>& values, int64_t first,
+                    int64_t width) {
+  const auto bad = std::find_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+  if (bad == values.end()) return;
+  const int64_t index = first + (bad - values.begin());
+  const std::string place = width > 0 ? fmt::format("{}, {}", index / width, index % width) : std::to_string(index);
+  fail("{}: {}[{}] is {}; every scale must be finite. The checkpoint is damaged or its quantizer failed here",
+       module.name(), tensor.name, place, *bad);
+}
+
+float read_scalar(const Module& module, const StoredTensor& tensor) {
+  if (tensor.elements() != 1 || !is_float(tensor.dtype)) {
+    module.refuse(fmt::format("{}: expected one float, found {}", tensor.name, tensor.describe()));
+  }
+  const std::vector<float> value = read_values(module.checkpoint(), tensor, tensor.dtype, 0, 1);
+  require_finite(module, tensor, value);
+  return value[0];
+}
+
+}  // namespace assay
