@@ -1,0 +1,73 @@
+#include "formats/frozen.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace assay {
+
+Frozen::Frozen(const Module& module) : Weight(module) {
+  weight_ = &module.expect("weight", {DType::BF16, DType::F16, DType::F32}, {-1, -1});
+  const compressed_tensors::QuantArgs* scheme = args();
+  if (!scheme) module.refuse("a weight with a scale, but no group of the config says how to quantize it");
+  if (!scheme->is_float && scheme->bits <= 8) {
+    element_ = Element::integer;
+  } else if (scheme->is_float && (scheme->bits == 8 || scheme->bits == 4)) {
+    element_ = scheme->bits == 8 ? Element::e4m3 : Element::e2m1;
+  } else {
+    module.refuse(fmt::format("cannot quantize to {}", scheme->describe()));
+  }
+  if (scheme->scale_dtype.ends_with("uint8")) module.refuse("MX weights that are not compressed yet are not supported");
+  describe(weight_->shape[0], weight_->shape[1], kInfo.name);
+  const StoredTensor& scale = module.at("weight_scale");
+  if (module.has("weight_global_scale")) {
+    global_ = &module.expect("weight_global_scale", {DType::F32}, {1});
+    if (scale.dtype == DType::F8_E4M3) scales_ = scale_grid(scale, DType::F8_E4M3);
+  }
+  if (scale.dtype != DType::F8_E4M3 || !global_) scales_ = float_scale_grid();
+  if (element_ == Element::integer) zeros_ = byte_zero_points(scales_);
+}
+
+void Frozen::decode(int64_t begin, int64_t end, float* out) const {
+  ScaleGrid::Rows scales = scales_.read(module_, begin, end);
+  if (zeros_) read_byte_zero_points(*zeros_, scales);
+  if (global_) {
+    const float global = read_scalar(module_, *global_);
+    for (float& scale : scales.scales) scale /= global;
+    require_finite(module_, *global_, scales.scales);
+  }
+  for (float scale : scales.scales) {
+    if (!(scale > 0)) fail("{}: weight_scale holds {}; expected positive scales to divide by", name(), scale);
+  }
+  for_rows(module_.checkpoint(), *weight_, cols_ * bits_of(weight_->dtype) / 8, begin, end,
+           [&](int64_t row, const uint8_t* stored) {
+             float* w = out + (row - begin) * cols_;
+             convert_floats(weight_->dtype, stored, cols_, w);
+             quantize(scales, row, w);
+             scales.apply(row, w);
+           });
+}
+
+void Frozen::quantize(const ScaleGrid::Rows& scales, int64_t row, float* w) const {
+  const float steps = static_cast<float>(1 << (args()->bits - 1));
+  const float low = element_ == Element::integer ? -steps : element_ == Element::e4m3 ? -kLargestE4m3 : -kLargestE2m1;
+  const float high = element_ == Element::integer ? steps - 1 : -low;
+  for (int64_t c = 0; c < cols_; ++c) {
+    const size_t at = scales.index(row, c);
+    const float zero = scales.zeros.empty() ? 0 : scales.zeros[at];
+    const float code = std::clamp(w[c] / scales.scales[at] + zero, low, high);
+    switch (element_) {
+      case Element::integer:
+        w[c] = round_to_integer(code);
+        break;
+      case Element::e4m3:
+        w[c] = round_to_e4m3(code);
+        break;
+      case Element::e2m1:
+        w[c] = round_to_e2m1(code);
+        break;
+    }
+  }
+}
+
+}  // namespace assay
