@@ -1,0 +1,106 @@
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "checkpoint/checkpoint.h"
+#include "formats/format.h"
+#include "support/support.h"
+
+// Every weight that the formats' own tools wrote, against the hash of what those tools read from it.
+namespace assay {
+namespace {
+
+struct Fixture {
+  std::filesystem::path dir;
+  Json expected;
+  Checkpoint checkpoint;
+  QuantConfig config;
+
+  explicit Fixture(const std::string& name)
+      : dir(test::fixtures() / name),
+        expected(read_json(dir / "expected.json")),
+        checkpoint(Checkpoint::open(dir)),
+        config(QuantConfig::of(checkpoint)) {}
+
+  std::unique_ptr<StoredWeight> open(std::string tensor) const {
+    ASSAY_CHECK(tensor.ends_with(".weight"));
+    tensor.resize(tensor.size() - 7);
+    const bool embedding = tensor.ends_with("embed_tokens");
+    return open_weight({checkpoint, config, tensor, embedding ? Module::Kind::embedding : Module::Kind::linear});
+  }
+};
+
+std::vector<float> decode_in_tiles(const StoredWeight& weight, int64_t tile) {
+  std::vector<float> values(weight.rows() * weight.cols());
+  for (int64_t row = 0; row < weight.rows(); row += tile) {
+    weight.decode(row, std::min(row + tile, weight.rows()), values.data() + row * weight.cols());
+  }
+  return values;
+}
+
+std::string hash_of(const std::vector<float>& values) {
+  Sha256 hash;
+  hash.update(values.data(), values.size() * sizeof(float));
+  return hash.hex();
+}
+
+class EveryFixture : public testing::TestWithParam<std::string> {};
+
+TEST_P(EveryFixture, DecodesToTheGoldenBits) {
+  ASSAY_REQUIRE_FIXTURES();
+  const Fixture fixture(GetParam());
+  ASSERT_FALSE(fixture.expected["decoded"].empty());
+  for (const auto& [name, golden] : fixture.expected["decoded"].items()) {
+    const auto weight = fixture.open(name);
+    EXPECT_EQ(golden["shape"], Json({weight->rows(), weight->cols()})) << name;
+    EXPECT_EQ(golden["sha256_f32le"], hash_of(decode_in_tiles(*weight, weight->rows()))) << name;
+  }
+}
+
+TEST_P(EveryFixture, DecodesTheSameInTilesOfOddSizes) {
+  ASSAY_REQUIRE_FIXTURES();
+  const Fixture fixture(GetParam());
+  for (const auto& [name, golden] : fixture.expected["decoded"].items()) {
+    if (name.find("layers.0.") == std::string::npos && name.find("layers") != std::string::npos) continue;
+    EXPECT_EQ(golden["sha256_f32le"], hash_of(decode_in_tiles(*fixture.open(name), 37))) << name;
+  }
+}
+
+TEST_P(EveryFixture, CountsEveryStoredBitOfTheWeights) {
+  ASSAY_REQUIRE_FIXTURES();
+  const Fixture fixture(GetParam());
+  uint64_t decoder_bits = 0, decoder_weights = 0, head_bits = 0;
+  for (const auto& [name, golden] : fixture.expected["decoded"].items()) {
+    const auto weight = fixture.open(name);
+    uint64_t bits = 0;
+    for (const StoredPart& part : weight->parts()) bits += counts_as_weight(part.role) ? 8 * part.tensor->bytes : 0;
+    if (name == "lm_head.weight") head_bits = bits;
+    if (name.find(".layers.") == std::string::npos) continue;
+    decoder_bits += bits;
+    decoder_weights += weight->rows() * weight->cols();
+  }
+  const Json& storage = fixture.expected["storage"];
+  EXPECT_EQ(storage["decoder_bits"], decoder_bits);
+  EXPECT_EQ(storage["decoder_weights"], decoder_weights);
+  EXPECT_EQ(storage["head_bits"], head_bits);
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, EveryFixture,
+                         testing::Values("base", "compressed_tensors/fp8_block", "compressed_tensors/fp8_dynamic",
+                                         "compressed_tensors/fp8_kv", "compressed_tensors/int_misc",
+                                         "compressed_tensors/marlin24", "compressed_tensors/mixed_bits",
+                                         "compressed_tensors/mixed_block_mx", "compressed_tensors/mixed_nvfp4_fp8",
+                                         "compressed_tensors/moe_nvfp4", "compressed_tensors/moe_w4a16",
+                                         "compressed_tensors/mxfp4", "compressed_tensors/mxfp6_ct020",
+                                         "compressed_tensors/nvfp4", "compressed_tensors/old_packing_3_5_6bit",
+                                         "compressed_tensors/quip_w4a8", "compressed_tensors/sparse24_fp8",
+                                         "compressed_tensors/sparse_bitmask", "compressed_tensors/spinquant_w4a16",
+                                         "compressed_tensors/w4a16", "compressed_tensors/w4a16_actorder_group",
+                                         "compressed_tensors/w4a16_asym", "compressed_tensors/w4a16_head",
+                                         "compressed_tensors/w8a8"),
+                         [](const auto& info) { return info.param.substr(info.param.find('/') + 1); });
+
+}  // namespace
+}  // namespace assay
