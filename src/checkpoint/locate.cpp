@@ -207,11 +207,13 @@ bool holds_pickled_model(const std::vector<std::string>& names) {
   const auto folders = those(names, [&](const std::string& name) { return is_folder(directory / name); });
   const std::string where = directory.string();
   if (!ggufs.empty()) fail("{}: only GGUF files here ({}): {}", where, listed(ggufs), kGgufAdvice);
-  if (!pickles.empty())
+  if (!pickles.empty()) {
     fail("{}: no model in .safetensors files here, only {}: {}", where, listed(pickles), kPickleAdvice);
+  }
   if (names.empty()) fail("{}: the folder is empty; expected .safetensors files", where);
-  if (!folders.empty())
+  if (!folders.empty()) {
     fail("{}: no .safetensors file here; perhaps in one of its folders: {}", where, listed(folders));
+  }
   fail("{}: no .safetensors file here, only {}", where, listed(names));
 }
 
