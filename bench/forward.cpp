@@ -1,0 +1,90 @@
+// The whole evaluation of a model against what oneDNN alone needs for its products, and the share of each stage.
+//   bench_forward MODEL [--rows 20] [--length 2048] [--threads 2] [--precision f32|bf16|both]
+#include <fmt/core.h>
+#include <sys/resource.h>
+
+#include <chrono>
+#include <map>
+#include <random>
+#include <string>
+
+#include "base/error.h"
+#include "forward/evaluate.h"
+#include "model/config.h"
+#include "onednn_alone.h"
+
+namespace {
+
+using namespace assay;
+
+std::vector<Product> products_of(const ModelSpec& spec, int64_t rows, int64_t length) {
+  std::map<std::pair<int64_t, int64_t>, int64_t> count;
+  for (const LayerSpec& layer : spec.layers) {
+    const auto& mlp = std::get<MlpSpec>(layer.mlp);
+    for (const LinearSpec* l : {&layer.attention.q, &layer.attention.k, &layer.attention.v, &layer.attention.o,
+                                &mlp.gate, &mlp.up, &mlp.down})
+      ++count[{l->out, l->in}];
+  }
+  std::vector<Product> products;
+  for (const auto& [shape, times] : count) products.push_back({length, shape.first, shape.second, times * rows});
+  products.push_back({length - 1, spec.head.out, spec.head.in, rows});
+  return products;
+}
+
+double seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+void measure(const OpenModel& model, int64_t rows, int64_t length, int threads, Precision precision) {
+  std::mt19937 random(1);
+  std::vector<int32_t> ids(static_cast<size_t>(rows * length));
+  for (int32_t& id : ids) id = static_cast<int32_t>(random() % static_cast<uint64_t>(model.spec->vocab));
+
+  const std::vector<Product> products = products_of(*model.spec, rows, length);
+  const double alone_before = onednn_alone(products, precision == Precision::bf16, threads);
+  ThreadPool pool(threads);
+  const auto device = open_device("cpu", pool);
+  EvalOptions options;
+  options.precision = precision;
+  const double start = seconds();
+  const EvalResult result = evaluate(*device, model, {ids, rows, length, 0, length - 1}, options);
+  const double whole = seconds() - start;
+  const double alone_after = onednn_alone(products, precision == Precision::bf16, threads);
+  const double alone = (alone_before + alone_after) / 2;
+
+  fmt::print("{}: whole evaluation {:.2f} s, oneDNN alone {:.2f} s (before {:.2f}, after {:.2f}), ratio {:.3f}\n",
+             precision == Precision::bf16 ? "bf16" : "f32", whole, alone, alone_before, alone_after, whole / alone);
+  for (const auto& [stage, time] : result.seconds)
+    fmt::print("  {:<18} {:7.2f} s {:5.1f} %\n", stage, time, 100 * time / whole);
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  fmt::print("  peak memory of this program so far {:.0f} MiB\n", static_cast<double>(usage.ru_maxrss) / 1024);
+}
+
+void run(int argc, char** argv) {
+  if (argc < 2)
+    fail("usage: bench_forward MODEL [--rows 20] [--length 2048] [--threads 2] [--precision f32|bf16|both]");
+  std::map<std::string, std::string> options = {
+      {"--rows", "20"}, {"--length", "2048"}, {"--threads", "2"}, {"--precision", "both"}};
+  for (int i = 2; i + 1 < argc; i += 2) options[argv[i]] = argv[i + 1];
+  const Checkpoint checkpoint = Checkpoint::open(argv[1]);
+  const QuantConfig quant = QuantConfig::of(checkpoint);
+  const ModelSpec spec = read_model_spec(checkpoint);
+  const OpenModel model{&checkpoint, &quant, &spec};
+  for (const auto& [name, precision] : {std::pair("f32", Precision::f32), std::pair("bf16", Precision::bf16)}) {
+    if (options["--precision"] == "both" || options["--precision"] == name)
+      measure(model, std::stoll(options["--rows"]), std::stoll(options["--length"]), std::stoi(options["--threads"]),
+              precision);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "bench_forward: {}\n", error.what());
+    return 2;
+  }
+}
