@@ -1,6 +1,5 @@
 #pragma once
 #include <map>
-#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -48,7 +47,7 @@ class Keys {
 
   JsonObject object_;
   std::set<std::string, std::less<>> asked_;
-  std::map<std::string, std::unique_ptr<Keys>, std::less<>> sections_;
+  std::map<std::string, Keys, std::less<>> sections_;
 };
 
 }  // namespace assay

@@ -32,8 +32,8 @@ LinearSpec slice(const StoredTensor& stack, int64_t first, int64_t out, std::str
 const StoredTensor& stack_of(const Source& source, const std::string& name, const std::vector<int64_t>& shape) {
   const StoredTensor& stack = source.checkpoint.at(source.stored(name));
   if (stack.shape == shape) return stack;
-  fail("{}: tensor {}: {} calls for shape [{}, {}, {}], found {}", source.checkpoint.path().string(),
-       printable(stack.name), source.keys.where(), shape[0], shape[1], shape[2], stack.describe());
+  fail("{}: tensor {}: config.json calls for shape [{}, {}, {}], found {}", source.checkpoint.path().string(),
+       printable(stack.name), shape[0], shape[1], shape[2], stack.describe());
 }
 
 }  // namespace

@@ -48,15 +48,15 @@ void Source::missing_module(const std::string& stored) const {
     if (modules.empty() || modules.back() != module) modules.push_back(module);
   }
   const auto near = nearest(stored, modules);
-  fail("{}: no tensor of module {}, which {} calls for{}", checkpoint.path().string(), printable(stored), keys.where(),
+  fail("{}: no tensor of module {}, which config.json calls for{}", checkpoint.path().string(), printable(stored),
        near ? "; the nearest module is " + printable(*near) : "");
 }
 
 const StoredTensor& Source::vector(const std::string& stored, int64_t size) const {
   const StoredTensor& tensor = checkpoint.at(stored);
   if (tensor.shape.size() == 1 && tensor.shape[0] == size) return tensor;
-  fail("{}: tensor {}: {} calls for shape [{}], found {}", checkpoint.path().string(), printable(stored), keys.where(),
-       size, tensor.describe());
+  fail("{}: tensor {}: config.json calls for shape [{}], found {}", checkpoint.path().string(), printable(stored), size,
+       tensor.describe());
 }
 
 LinearSpec Source::linear(const std::string& name, int64_t out, int64_t in, bool bias) const {

@@ -1,0 +1,174 @@
+#include "model/storage.h"
+
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "base/error.h"
+#include "model/linears.h"
+#include "model/summary.h"
+
+namespace assay {
+
+namespace {
+
+constexpr double kGiB = 1024.0 * 1024.0 * 1024.0;
+
+/// `part` of `whole` rows of a module that has `bits`: shares of consecutive parts add up exactly.
+uint64_t share(uint64_t bits, int64_t first, int64_t rows, int64_t whole) {
+  const auto upto = [&](int64_t row) { return static_cast<unsigned __int128>(bits) * row / whole; };
+  return static_cast<uint64_t>(upto(first + rows) - upto(first));
+}
+
+bool counts_all_parts(const StoredWeight& weight) {
+  const std::string format = weight.format();
+  const std::string family = format.substr(0, format.find('/'));
+  if (family == "compressed-tensors") return weight.module().has("weight_packed");
+  return family == "aqlm" || family == "vptq" || family == "exl2" || family == "exl3";
+}
+
+/// An opened module, reduced to what is counted.
+struct Counted {
+  std::string format;
+  uint64_t bits = 0;
+  uint64_t compare_q_bits = 0;
+  std::map<Role, uint64_t> roles;
+
+  explicit Counted(const StoredWeight& weight) : format(weight.format()) {
+    const bool all = counts_all_parts(weight);
+    const bool plain = format.starts_with("dense/");
+    for (const StoredPart& part : weight.parts()) {
+      const uint64_t part_bits = part.tensor->bytes * 8;
+      if (counts_as_weight(part.role)) {
+        bits += part_bits;
+        roles[part.role] += part_bits;
+      }
+      const bool counted = plain ? part.role == Role::weights : counts_as_weight(part.role);
+      if (counted || (all && part.role != Role::transform)) compare_q_bits += part_bits;
+    }
+  }
+};
+
+class Meter {
+ public:
+  Meter(const Checkpoint& checkpoint, const QuantConfig& config, const ModelSpec& model)
+      : checkpoint_(checkpoint), config_(config), model_(model), summary_(config) {}
+
+  Storage measure() {
+    out_.file_bytes = checkpoint_.file_bytes();
+    embedding();
+    for (const LayerSpec& layer : model_.layers) decoder_layer(layer);
+    head();
+    everything_else();
+    out_.compare_q = {.bpw_layer = compare_q_decoder_.bpw(),
+                      .bpw_head = compare_q_head_.bpw(),
+                      .vram_gib = static_cast<double>(compare_q_decoder_.bits + compare_q_head_.bits) / 8 / kGiB};
+    out_.format = summary_.format();
+    out_.activations = summary_.activations();
+    out_.mismatches = summary_.mismatches();
+    return std::move(out_);
+  }
+
+ private:
+  void embedding() {
+    const auto weight = open_embedding(checkpoint_, config_, model_);
+    claim(*weight);
+    summary_.add(*weight, Summary::Place::embedding);
+    const Counted counted(*weight);
+    out_.embedding = {counted.bits, static_cast<uint64_t>(weight->rows()) * static_cast<uint64_t>(weight->cols())};
+    out_.tensors.push_back({model_.embedding_dense_name, weight->rows(), weight->cols(), counted.format, counted.bits});
+  }
+
+  void decoder_layer(const LayerSpec& layer) {
+    const auto* moe = std::get_if<MoeSpec>(&layer.mlp);
+    Bits& bits = out_.layers.emplace_back();
+    opened_.clear();
+    for_each_linear(layer, [&](const LinearSpec& linear) {
+      const bool router = moe && &linear == &moe->router;
+      const Counted& whole = opened(linear, router ? Summary::Place::router : Summary::Place::decoder);
+      const Bits part = add(linear, whole, compare_q_decoder_);
+      bits += part;
+      out_.decoder += part;
+      out_.tensors.push_back({linear.dense_name, linear.out, linear.in, whole.format, part.bits});
+    });
+    summary_.add(open_attention_quant(checkpoint_, config_, layer.attention.module));
+  }
+
+  void head() {
+    const auto weight = open_head(checkpoint_, config_, model_);
+    claim(*weight);
+    const Counted counted(*weight);
+    count_roles(counted);
+    out_.head = add(model_.head, counted, compare_q_head_);
+    if (model_.tied) return;
+    summary_.add(*weight, Summary::Place::head);
+    out_.tensors.push_back({model_.head.dense_name, model_.head.out, model_.head.in, counted.format, out_.head.bits});
+  }
+
+  /// Modules are opened once, however many linears they hold.
+  const Counted& opened(const LinearSpec& linear, Summary::Place place) {
+    if (const auto found = opened_.find(linear.module); found != opened_.end()) return found->second;
+    const auto weight = open_linear(checkpoint_, config_, linear);
+    claim(*weight);
+    summary_.add(*weight, place);
+    const Counted& counted = opened_.emplace(linear.module, Counted(*weight)).first->second;
+    count_roles(counted);
+    return counted;
+  }
+
+  Bits add(const LinearSpec& linear, const Counted& whole, Bits& compare_q) {
+    const auto weights = static_cast<uint64_t>(linear.out) * static_cast<uint64_t>(linear.in);
+    const Bits part{share(whole.bits, linear.first_row, linear.out, linear.stored_rows), weights};
+    compare_q += {share(whole.compare_q_bits, linear.first_row, linear.out, linear.stored_rows), weights};
+    out_.formats[whole.format] += part;
+    return part;
+  }
+
+  void count_roles(const Counted& counted) {
+    for (const auto& [role, bits] : counted.roles) out_.roles[std::string(name_of(role))] += bits;
+  }
+
+  void claim(const StoredWeight& weight) {
+    for (const StoredPart& part : weight.parts()) {
+      if (counts_as_weight(part.role)) claimed_.insert(part.tensor);
+    }
+  }
+
+  void everything_else() {
+    for (const auto& [name, tensor] : checkpoint_.tensors()) {
+      if (!claimed_.contains(&tensor)) out_.other.bits += tensor.bytes * 8;
+    }
+  }
+
+  const Checkpoint& checkpoint_;
+  const QuantConfig& config_;
+  const ModelSpec& model_;
+  Summary summary_;
+  Storage out_;
+  Bits compare_q_decoder_, compare_q_head_;
+  std::map<std::string, Counted> opened_;  // of the current layer
+  std::set<const StoredTensor*> claimed_;
+};
+
+}  // namespace
+
+double Bits::bpw() const {
+  if (weights == 0) return std::numeric_limits<double>::quiet_NaN();
+  return static_cast<double>(bits) / static_cast<double>(weights);
+}
+
+Bits& Bits::operator+=(const Bits& other) {
+  bits += other.bits;
+  weights += other.weights;
+  return *this;
+}
+
+double Storage::vram_gib() const {
+  return static_cast<double>(decoder.bits + head.bits) / 8 / kGiB;
+}
+
+Storage measure_storage(const Checkpoint& checkpoint, const QuantConfig& config, const ModelSpec& model) {
+  return Meter(checkpoint, config, model).measure();
+}
+
+}  // namespace assay
