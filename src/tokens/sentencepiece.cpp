@@ -31,24 +31,19 @@ std::unique_ptr<Model> make_spm_unigram(const SentencePieceModel& model, Vocabul
   options.byte_fallback = model.byte_fallback;
   options.single_precision = true;
   options.lookup_unknown_runs = false;
-  float lowest = 0, highest = 0;
+  float lowest = 0;
   bool any = false;
   for (size_t id = 0; id < model.pieces.size(); ++id) {
     const auto& [piece, score, type] = model.pieces[id];
     if (type == Type::kUnknown) options.unk = static_cast<int32_t>(id);
     if (type == Type::kNormal) {
       lowest = any ? std::min(lowest, score) : score;
-      highest = any ? std::max(highest, score) : score;
       any = true;
     }
     usable.push_back(type == Type::kNormal || type == Type::kUserDefined);
-    scores.push_back(score);
-  }
-  for (size_t id = 0; id < model.pieces.size(); ++id) {
-    // Always better than any other way through the same bytes.
-    if (model.pieces[id].type == Type::kUserDefined) {
-      scores[id] = static_cast<float>(model.pieces[id].text.size()) * highest - 0.1;
-    }
+    // User-defined pieces score above everything that was trained, longer ones higher.
+    const bool user_defined = type == Type::kUserDefined;
+    scores.push_back(user_defined ? static_cast<float>(0.1 * static_cast<double>(piece.size() - 1)) : score);
   }
   options.unk_score = lowest - static_cast<float>(kUnknownPenalty);
   return std::make_unique<Unigram>(std::move(vocab), std::move(scores), usable, options);

@@ -10,6 +10,8 @@ namespace assay::text {
 
 namespace {
 
+constexpr size_t kMaxContent = 4096;  // bytes
+
 char32_t first_char(std::string_view text) {
   size_t at = 0;
   return next_char(text, at);
@@ -47,16 +49,19 @@ size_t skip_space_right(std::string_view text, size_t at) {
 AddedTokens::AddedTokens(const Json* section, const std::string& where, const Vocabulary& vocab,
                          const Normalizers& normalizers, std::vector<std::string>& notes) {
   if (!section) return;
+  next_id_ = static_cast<int64_t>(vocab.size());
   if (!section->is_array()) fail("{}: added_tokens: expected a list", where);
   for (const Json& entry : *section) add(JsonObject(entry, where + ": added_tokens"), vocab, notes);
   for (const bool special_first : {true, false}) {
     for (size_t i = 0; i < tokens_.size(); ++i) {
-      const Token& token = tokens_[i];
+      Token& token = tokens_[i];
       if (is_special(token.content) != special_first) continue;
+      token.decoded = token.content;
       if (token.normalized) {
         Normalized spelling{token.content, true};
         normalize(normalizers, spelling);
-        normalized_.insert(spelling.text, static_cast<int32_t>(i));
+        token.decoded = std::move(spelling.text);
+        normalized_.insert(token.decoded, static_cast<int32_t>(i));
       } else {
         raw_.insert(token.content, static_cast<int32_t>(i));
       }
@@ -77,6 +82,9 @@ void AddedTokens::add(const JsonObject& entry, const Vocabulary& vocab, std::vec
   const bool special = entry.boolean_or("special", false);
   token.normalized = entry.boolean_or("normalized", !special);
   if (token.content.empty()) return;
+  if (token.content.size() > kMaxContent) {
+    fail("{}: a token of {} bytes, expected at most {}", entry.where(), token.content.size(), kMaxContent);
+  }
   if (special) special_.insert(token.content);
 
   const auto known = by_content_.find(token.content);
@@ -87,9 +95,8 @@ void AddedTokens::add(const JsonObject& entry, const Vocabulary& vocab, std::vec
   }
   token.id = vocab.find(token.content);
   if (token.id < 0) {
-    const int64_t free = std::max(static_cast<int64_t>(vocab.size()), id_limit_);
-    if (free >= INT32_MAX) fail("{}: no id is left for \"{}\"", entry.where(), token.content);
-    token.id = static_cast<int32_t>(free);
+    if (next_id_ >= INT32_MAX) fail("{}: no id is left for \"{}\"", entry.where(), token.content);
+    token.id = static_cast<int32_t>(next_id_++);
   }
   id_limit_ = std::max(id_limit_, int64_t{token.id} + 1);
   if (token.id != declared) {
@@ -159,9 +166,9 @@ std::optional<int32_t> AddedTokens::find(const std::string& content) const {
   return tokens_[found->second].id;
 }
 
-const std::string* AddedTokens::content(int32_t id) const {
+const std::string* AddedTokens::decoded(int32_t id) const {
   const auto found = by_id_.find(id);
-  return found == by_id_.end() ? nullptr : &tokens_[found->second].content;
+  return found == by_id_.end() ? nullptr : &tokens_[found->second].decoded;
 }
 
 }  // namespace assay::text

@@ -25,7 +25,8 @@ class AddedTokens {
   Pieces cut(std::string_view text, const Normalizers& normalizers, bool parse_special) const;
 
   std::optional<int32_t> find(const std::string& content) const;
-  const std::string* content(int32_t id) const;
+  /// What the token decodes to: its spelling after normalization if it is found there. Null when no token has this id.
+  const std::string* decoded(int32_t id) const;
   bool is_special(const std::string& content) const { return special_.contains(content); }
   /// One more than the highest id.
   int64_t id_limit() const { return id_limit_; }
@@ -33,7 +34,7 @@ class AddedTokens {
  private:
   struct Token {
     int32_t id;
-    std::string content;
+    std::string content, decoded;
     bool single_word, lstrip, rstrip, normalized;
   };
   struct Found {
@@ -47,7 +48,7 @@ class AddedTokens {
   std::unordered_map<std::string, size_t> by_content_;  // index in tokens_
   std::unordered_map<int32_t, size_t> by_id_;
   std::unordered_set<std::string> special_;
-  int64_t id_limit_ = 0;
+  int64_t id_limit_ = 0, next_id_ = 0;
   ByteTrie raw_, normalized_;  // values: index in tokens_
 };
 

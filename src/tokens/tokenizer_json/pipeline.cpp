@@ -38,7 +38,7 @@ class Pipeline final : public Tokenizer {
   std::string decode(std::span<const int32_t> ids, bool skip_special) const override {
     std::vector<std::string> pieces;
     for (const int32_t id : ids) {
-      const std::string* added = added_.content(id);
+      const std::string* added = added_.decoded(id);
       if (!added && !model_->vocab().has_id(id)) continue;
       std::string piece = added ? *added : std::string(model_->vocab().piece(id));
       if (!skip_special || !added_.is_special(piece)) pieces.push_back(std::move(piece));

@@ -12,6 +12,8 @@ namespace assay::text {
 namespace {
 
 constexpr int32_t kUnknown = -2;
+// SentencePiece 0.2.3 begins its sums again beyond this, so that float32 still tells paths apart in long texts.
+constexpr double kScoreReset = 100000;
 
 }  // namespace
 
@@ -24,29 +26,32 @@ Unigram::Unigram(Vocabulary vocab, std::vector<double> scores, const std::vector
 }
 
 void Unigram::reach(Step& step, double before, double score, int32_t id, size_t begin) const {
-  const double total = before + score;
-  if (step.reached && !(total > step.score)) return;
-  step = {options_.single_precision ? static_cast<float>(total) : total, id, begin, true};
+  double total = before + score;
+  if (options_.single_precision) total = static_cast<float>(total);
+  if (!step.reached || total > step.score) step = {total, id, begin, true};
 }
 
 /// For every byte position, the best way to reach it. The first of equally good ways stays.
 std::vector<Unigram::Step> Unigram::best_steps(std::string_view text) const {
   std::vector<Step> steps(text.size() + 1);
   steps[0].reached = true;
+  size_t frontier = 0;  // the last position reached so far
   for (size_t at = 0; at < text.size();) {
+    if (options_.single_precision && std::abs(steps[at].score) > kScoreReset) {
+      const double offset = steps[at].score;
+      for (size_t i = at; i <= frontier; ++i) steps[i].score = static_cast<float>(steps[i].score - offset);
+    }
     size_t next = at;
     next_char(text, next);
     const double before = steps[at].score;
     bool covered = false;
     trie_.prefixes(text.substr(at), [&](size_t length, int32_t id) {
       reach(steps[at + length], before, scores_[id], id, at);
+      frontier = std::max(frontier, at + length);
       covered = covered || at + length == next;
     });
-    if (!covered) {
-      const double unk = options_.unk_score;
-      const double total = options_.single_precision ? static_cast<float>(before + unk) : before + unk;
-      reach(steps[next], total, 0, kUnknown, at);
-    }
+    if (!covered) reach(steps[next], before, options_.unk_score, kUnknown, at);
+    frontier = std::max(frontier, next);
     at = next;
   }
   return steps;

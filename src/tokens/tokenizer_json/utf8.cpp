@@ -109,6 +109,7 @@ bool is_mark(char32_t code, bool nonspacing_only) {
 }
 
 bool is_word(char32_t code) {
+  if (code == 0xb2 || code == 0xb3 || code == 0xb9 || (code >= 0xbc && code <= 0xbe)) return false;  // Oniguruma: true
   return code == 0x200c || code == 0x200d || ONIGENC_IS_CODE_WORD(ONIG_ENCODING_UTF8, code);
 }
 

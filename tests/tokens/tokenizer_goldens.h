@@ -1,0 +1,27 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tokens/tokenizer.h"
+
+namespace assay::test {
+
+/// One tokenizer with ground truth.
+struct Golden {
+  std::string name;      // as in test names
+  std::string file;      // relative to shared data ("tokenizers/...") or to the fixtures' token folder
+  std::string expected;  // relative to the fixtures' token folder
+};
+
+std::vector<Golden> all_goldens();
+
+/// Opened once for all tests of the program: the large ones take half a second.
+std::shared_ptr<const Tokenizer> shared_tokenizer(const Golden& golden);
+
+std::vector<std::string> hard_texts();
+
+/// The text of wiki2 under "P1", "P2" or "P3" of the benchmark protocol.
+std::string wikitext(const std::string& protocol);
+
+}  // namespace assay::test
