@@ -3,8 +3,22 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "formats/shared/quantize.h"
+#include "formats/shared/reading.h"
 
 namespace assay {
+
+using Element = ActivationQuant::Element;
+
+namespace {
+
+void quantize_elements(Element element, float* w, int64_t count, CodeRange range, float scale, float zero) {
+  if (element == Element::integer) return quantize_run<Element::integer>(w, count, range, scale, zero);
+  if (element == Element::e4m3) return quantize_run<Element::e4m3>(w, count, range, scale, zero);
+  quantize_run<Element::e2m1>(w, count, range, scale, zero);
+}
+
+}  // namespace
 
 Frozen::Frozen(const Module& module) : Weight(module) {
   weight_ = &module.expect("weight", {DType::BF16, DType::F16, DType::F32}, {-1, -1});
@@ -39,35 +53,15 @@ void Frozen::decode(int64_t begin, int64_t end, float* out) const {
   for (float scale : scales.scales) {
     if (!(scale > 0)) fail("{}: weight_scale holds {}; expected positive scales to divide by", name(), scale);
   }
+  const CodeRange range = code_range(element_, args()->bits);
   for_rows(module_.checkpoint(), *weight_, cols_ * bits_of(weight_->dtype) / 8, begin, end,
            [&](int64_t row, const uint8_t* stored) {
              float* w = out + (row - begin) * cols_;
              convert_floats(weight_->dtype, stored, cols_, w);
-             quantize(scales, row, w);
-             scales.apply(row, w);
+             scales.for_runs(row, [&](int64_t first, int64_t count, float scale, float zero) {
+               quantize_elements(element_, w + first, count, range, scale, zero);
+             });
            });
-}
-
-void Frozen::quantize(const ScaleGrid::Rows& scales, int64_t row, float* w) const {
-  const float steps = static_cast<float>(1 << (args()->bits - 1));
-  const float low = element_ == Element::integer ? -steps : element_ == Element::e4m3 ? -kLargestE4m3 : -kLargestE2m1;
-  const float high = element_ == Element::integer ? steps - 1 : -low;
-  for (int64_t c = 0; c < cols_; ++c) {
-    const size_t at = scales.index(row, c);
-    const float zero = scales.zeros.empty() ? 0 : scales.zeros[at];
-    const float code = std::clamp(w[c] / scales.scales[at] + zero, low, high);
-    switch (element_) {
-      case Element::integer:
-        w[c] = round_to_integer(code);
-        break;
-      case Element::e4m3:
-        w[c] = round_to_e4m3(code);
-        break;
-      case Element::e2m1:
-        w[c] = round_to_e2m1(code);
-        break;
-    }
-  }
 }
 
 }  // namespace assay

@@ -1,6 +1,5 @@
 #pragma once
 #include "formats/compressed_tensors/weight.h"
-#include "formats/shared/minifloat.h"
 #include "formats/shared/reading.h"
 
 namespace assay {
@@ -28,10 +27,7 @@ class Frozen : public compressed_tensors::Weight {
   void decode(int64_t begin, int64_t end, float* out) const override;
 
  private:
-  enum class Element : uint8_t { integer, e4m3, e2m1 };
-  void quantize(const ScaleGrid::Rows& scales, int64_t row, float* w) const;
-
-  Element element_ = Element::integer;
+  ActivationQuant::Element element_ = ActivationQuant::Element::none;
   const StoredTensor* weight_;
   const StoredTensor* zeros_ = nullptr;   // or null
   const StoredTensor* global_ = nullptr;  // or null

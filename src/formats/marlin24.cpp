@@ -1,9 +1,10 @@
 #include "formats/marlin24.h"
 
 #include <algorithm>
-#include <array>
+#include <span>
 
 #include "base/error.h"
+#include "formats/shared/bits.h"
 #include "formats/shared/reading.h"
 
 namespace assay {
@@ -28,7 +29,7 @@ Marlin24::Marlin24(const Module& module) : Weight(module) {
   scales_ = &module.expect("scale_packed", {DType::F16}, {-1, rows_});
   const int64_t groups = scales_->shape[0];
   group_size_ = args() && args()->group_size ? args()->group_size : groups > 0 ? cols_ / groups : 0;
-  if (groups < 1 || group_size_ * groups != cols_) {
+  if (groups < 1 || group_size_ % 16 != 0 || cols_ % group_size_ != 0 || cols_ / group_size_ != groups) {
     module.refuse(fmt::format("{}: groups of {} columns do not make {} columns with {}", scales_->name, group_size_,
                               cols_, scales_->describe()));
   }
@@ -36,7 +37,7 @@ Marlin24::Marlin24(const Module& module) : Weight(module) {
 
 /// 64 rows of the matrix.
 struct Marlin24::Block {
-  std::vector<int8_t> codes;   // C: [64, cols / 2], less 2^(b-1)
+  std::vector<float> codes;    // C: [64, cols / 2], less 2^(b-1)
   std::vector<uint16_t> meta;  // [cols / 32, 128]
   std::vector<float> scales;   // [groups, 64], in the order of rows
 };
@@ -52,63 +53,82 @@ std::vector<Place> places() {
   return all;
 }
 
-/// The first column of four that each pair of bits of a nibble may name must come first.
-bool nibble_is_valid(unsigned nibble) {
-  return (nibble & 3) < nibble >> 2;
+/// `count` elements of each row of a matrix from `first` on, one row after the other.
+template <class T>
+std::vector<T> read_columns(const Checkpoint& checkpoint, const StoredTensor& matrix, int64_t first, int64_t count) {
+  std::vector<T> values(matrix.shape[0] * count);
+  for (int64_t row = 0; row < matrix.shape[0]; ++row) {
+    checkpoint.read(matrix, (row * matrix.shape[1] + first) * sizeof(T),
+                    std::as_writable_bytes(std::span(values).subspan(row * count, count)));
+  }
+  return values;
 }
 
 }  // namespace
 
-Marlin24::Block Marlin24::read_block(int64_t first_row) const {
-  static const std::vector<Place> kPlaces4 = places<4>(), kPlaces8 = places<8>();
-  const Place* place = (bits_ == 4 ? kPlaces4 : kPlaces8).data();
-  const int64_t tiles = cols_ / 32, words = 32 * bits_, per_word = 32 / bits_, number = first_row / kBlock;
-  const int64_t groups = scales_->shape[0];
+Marlin24::Block Marlin24::read_block(int64_t number) const {
   const Checkpoint& checkpoint = module_.checkpoint();
+  return {read_codes(number), read_columns<uint16_t>(checkpoint, *meta_, number * 128, 128), read_scales(number)};
+}
 
-  Block block{std::vector<int8_t>(kBlock * cols_ / 2), {}, std::vector<float>(groups * kBlock)};
-  for (int64_t tile = 0; tile < tiles; ++tile) {
-    const auto packed = read_elements<uint32_t>(checkpoint, *codes_, tile * codes_->shape[1] + number * words, words);
-    for (int64_t i = 0; i < words * per_word; ++i) {
-      const int code = static_cast<int>(packed[i / per_word] >> (i % per_word * bits_) & ((1u << bits_) - 1));
-      block.codes[place[i].row * (cols_ / 2) + tile * 16 + place[i].col] =
-          static_cast<int8_t>(code - (1 << (bits_ - 1)));
+std::vector<float> Marlin24::read_codes(int64_t number) const {
+  static const std::vector<Place> kPlaces4 = places<4>(), kPlaces8 = places<8>();
+  const std::vector<Place>& order = bits_ == 4 ? kPlaces4 : kPlaces8;
+  const int64_t words = 32 * bits_, per_word = 32 / bits_;
+  const auto packed = read_columns<uint32_t>(module_.checkpoint(), *codes_, number * words, words);
+  std::vector<float> codes(kBlock * cols_ / 2);
+  for (int64_t tile = 0; tile < cols_ / 32; ++tile) {
+    const Place* place = order.data();
+    for (int64_t i = 0; i < words; ++i) {
+      uint32_t word = packed[tile * words + i];
+      for (int64_t field = 0; field < per_word; ++field, ++place, word >>= bits_) {
+        codes[place->row * (cols_ / 2) + tile * 16 + place->col] = signed_field(word & ((1u << bits_) - 1), bits_);
+      }
     }
-    const auto meta = read_elements<uint16_t>(checkpoint, *meta_, tile * meta_->shape[1] + number * 128, 128);
-    block.meta.insert(block.meta.end(), meta.begin(), meta.end());
   }
-  constexpr int kScaleOrder[] = {0, 4, 1, 5, 2, 6, 3, 7};
+  return codes;
+}
+
+std::vector<float> Marlin24::read_scales(int64_t number) const {
+  constexpr int kOrder[] = {0, 4, 1, 5, 2, 6, 3, 7};
   const bool permuted = group_size_ < cols_ / 2;
-  for (int64_t group = 0; group < groups; ++group) {
-    const int64_t first = group * rows_ + first_row;
-    const auto stored = read_values(checkpoint, *scales_, DType::F16, first, kBlock);
+  std::vector<float> scales(scales_->shape[0] * kBlock);
+  for (int64_t group = 0; group < scales_->shape[0]; ++group) {
+    const int64_t first = group * rows_ + number * kBlock;
+    const auto stored = read_values(module_.checkpoint(), *scales_, DType::F16, first, kBlock);
     require_finite(module_, *scales_, stored, first, rows_);
     for (int64_t i = 0; i < kBlock; ++i) {
-      block.scales[group * kBlock + (permuted ? i / 8 * 8 + kScaleOrder[i % 8] : i)] = stored[i];
+      scales[group * kBlock + (permuted ? i / 8 * 8 + kOrder[i % 8] : i)] = stored[i];
     }
   }
-  return block;
+  return scales;
 }
 
 void Marlin24::decode(int64_t begin, int64_t end, float* out) const {
-  std::fill_n(out, (end - begin) * cols_, 0.0f);
-  for (int64_t first = begin / kBlock * kBlock; first < end; first += kBlock) {
-    const Block block = read_block(first);
+  for (int64_t number = begin / kBlock; number * kBlock < end; ++number) {
+    const Block block = read_block(number);
+    const int64_t first = number * kBlock;
     for (int64_t row = std::max(first, begin); row < std::min(first + kBlock, end); ++row) {
-      float* w = out + (row - begin) * cols_;
-      const int64_t r = row - first;
-      const int8_t* codes = block.codes.data() + r * (cols_ / 2);
-      for (int64_t four = 0; four < cols_ / 4; ++four, codes += 2) {
-        const unsigned word = block.meta[meta_index(static_cast<int>(r), four / 4)];
-        const unsigned nibble = word >> four % 4 * 4 & 15;
-        if (!nibble_is_valid(nibble)) {
-          fail("{}: {}: row {}, columns {} to {}: {:#x} does not name two columns in order", name(), meta_->name, row,
-               4 * four, 4 * four + 3, nibble);
-        }
-        const float scale = block.scales[4 * four / group_size_ * kBlock + r];
-        w[4 * four + (nibble & 3)] = static_cast<float>(codes[0]) * scale;
-        w[4 * four + (nibble >> 2)] = static_cast<float>(codes[1]) * scale;
+      expand(block, row, out + (row - begin) * cols_);
+    }
+  }
+}
+
+void Marlin24::expand(const Block& block, int64_t row, float* w) const {
+  const int r = static_cast<int>(row % kBlock);
+  const float* code = block.codes.data() + r * (cols_ / 2);
+  for (int64_t sixteen = 0; sixteen < cols_ / 16; ++sixteen) {
+    const unsigned word = block.meta[meta_index(r, sixteen)];
+    const float scale = block.scales[16 * sixteen / group_size_ * kBlock + r];
+    for (int four = 0; four < 4; ++four, code += 2, w += 4) {
+      const unsigned place = word >> 4 * four & 3, next = word >> (4 * four + 2) & 3;
+      if (place >= next) {
+        fail("{}: {}: row {}, columns {} to {}: the kept places are {} and {}; expected two in ascending order", name(),
+             meta_->name, row, 16 * sixteen + 4 * four, 16 * sixteen + 4 * four + 3, place, next);
       }
+      std::fill_n(w, 4, 0.0f);
+      w[place] = code[0] * scale;
+      w[next] = code[1] * scale;
     }
   }
 }

@@ -31,7 +31,11 @@ class Marlin24 : public compressed_tensors::Weight {
 
  private:
   struct Block;
-  Block read_block(int64_t first_row) const;
+  /// Rows [64 * number, 64 * number + 64).
+  Block read_block(int64_t number) const;
+  std::vector<float> read_codes(int64_t number) const;
+  std::vector<float> read_scales(int64_t number) const;
+  void expand(const Block& block, int64_t row, float* w) const;
 
   int bits_ = 4;
   int64_t group_size_ = 0;

@@ -9,7 +9,7 @@ namespace assay {
 
 namespace {
 
-using Unpack = void (*)(const uint32_t* words, int64_t count, float offset, float* out);
+using Unpack = void (*)(const uint32_t* words, int64_t length, int64_t count, float* out);
 
 constexpr Unpack kUnpackStream[] = {nullptr,          unpack_stream<1>, unpack_stream<2>,
                                     unpack_stream<3>, unpack_stream<4>, unpack_stream<5>,
@@ -71,12 +71,11 @@ void PackQuantized::read_packed_zero_points(ScaleGrid::Rows& scales) const {
   const auto words =
       read_elements<uint32_t>(module_.checkpoint(), *zeros_, first_word * width, (last_word - first_word) * width);
   const auto field = stream_ ? stream_field : word_field;
-  const float offset = static_cast<float>(1 << (bits_ - 1));
   scales.zeros.resize(scales.grid_rows * width);
   for (int64_t row = 0; row < scales.grid_rows; ++row) {
     const int64_t index = scales.first_grid_row + row - base;
     for (int64_t col = 0; col < width; ++col) {
-      scales.zeros[row * width + col] = static_cast<float>(field(words.data() + col, index, bits_, width)) - offset;
+      scales.zeros[row * width + col] = signed_field(field(words.data() + col, index, bits_, width), bits_);
     }
   }
 }
@@ -103,10 +102,10 @@ void PackQuantized::decode(int64_t begin, int64_t end, float* out) const {
     read_packed_zero_points(scales);
   }
   const Unpack unpack = (stream_ ? kUnpackStream : kUnpackWords)[bits_];
-  const float offset = static_cast<float>(1 << (bits_ - 1));
-  for_rows(module_.checkpoint(), *codes_, codes_->shape[1] * 4, begin, end, [&](int64_t row, const uint8_t* codes) {
+  const int64_t width = codes_->shape[1];
+  for_rows(module_.checkpoint(), *codes_, width * 4, begin, end, [&](int64_t row, const uint8_t* codes) {
     float* w = out + (row - begin) * cols_;
-    unpack(reinterpret_cast<const uint32_t*>(codes), cols_, offset, w);
+    unpack(reinterpret_cast<const uint32_t*>(codes), width, cols_, w);
     scales.apply(row, w);
   });
 }

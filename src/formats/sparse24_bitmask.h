@@ -40,11 +40,9 @@ class Sparse24Bitmask : public compressed_tensors::SparseWeight {
     std::vector<float> kept(count);
     for_rows(module_.checkpoint(), *kept_, count * bits_of(kept_->dtype) / 8, begin, end,
              [&](int64_t row, const uint8_t* stored) {
-               const uint8_t* mask = masks.data() + (row - begin) * mask_bytes();
-               require_two_of_four(row, mask);
                float* w = out + (row - begin) * cols_;
                convert_floats(kept_->dtype, stored, count, kept.data());
-               expand_bitmask(mask, cols_, kept.data(), w);
+               expand(row, masks.data() + (row - begin) * mask_bytes(), kept.data(), w);
                if (scales) scales->apply(row, w);
              });
   }
@@ -58,13 +56,15 @@ class Sparse24Bitmask : public compressed_tensors::SparseWeight {
     return kept;
   }
 
-  void require_two_of_four(int64_t row, const uint8_t* mask) const {
-    for (int64_t c = 0; c < cols_; c += 4) {
-      const int nibble = mask[c / 8] >> c % 8 & 15;
-      if (std::popcount(static_cast<unsigned>(nibble)) != 2) {
-        fail("{}: bitmask of row {} keeps {} of the four columns from {} on; expected 2", name(), row,
-             std::popcount(static_cast<unsigned>(nibble)), c);
+  void expand(int64_t row, const uint8_t* mask, const float* kept, float* w) const {
+    for (int64_t c = 0; c < cols_; c += 4, kept += 2) {
+      const TwoOfFour place = kTwoOfFour[mask[c / 8] >> c % 8 & 15];
+      if (place.first == place.second) {
+        fail("{}: bitmask of row {} does not keep two of the four columns from {} on", name(), row, c);
       }
+      std::fill_n(w + c, 4, 0.0f);
+      w[c + place.first] = kept[0];
+      w[c + place.second] = kept[1];
     }
     if (mask_population(mask, cols_) < 0) fail("{}: bitmask of row {} has bits beyond column {}", name(), row, cols_);
   }

@@ -34,12 +34,12 @@ class SparseBitmask : public compressed_tensors::SparseWeight {
     const auto scales = read_scales(begin, end);
     const std::vector<uint8_t> masks = read_masks(begin, end);
     const std::vector<int64_t> offsets = read_offsets(begin, end, masks);
-    const std::vector<float> kept =
-        read_values(module_.checkpoint(), *kept_, kept_->dtype, offsets[0], offsets.back() - offsets[0]);
     for (int64_t row = begin; row < end; ++row) {
       float* w = out + (row - begin) * cols_;
-      const float* values = kept.data() + (offsets[row - begin] - offsets[0]);
-      expand_bitmask(masks.data() + (row - begin) * mask_bytes(), cols_, values, w);
+      const int64_t first = offsets[row - begin], count = offsets[row - begin + 1] - first;
+      std::vector<float> kept = read_values(module_.checkpoint(), *kept_, kept_->dtype, first, count);
+      kept.push_back(0);
+      expand_bitmask(masks.data() + (row - begin) * mask_bytes(), cols_, kept.data(), w);
       if (scales) scales->apply(row, w);
     }
   }

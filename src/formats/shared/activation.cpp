@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "base/error.h"
-#include "formats/shared/minifloat.h"
+#include "formats/shared/quantize.h"
 
 namespace assay {
 
@@ -16,47 +17,6 @@ using Scope = ActivationQuant::Scope;
 using ScaleRule = ActivationQuant::ScaleRule;
 
 constexpr float kTiniestScale = std::numeric_limits<float>::epsilon();  // in the place of a scale of 0
-
-// Loops are written for the vectorizer: no branches, and comparisons that let a NaN through to the output.
-
-template <Element kElement>
-inline float rounded(float value) {
-  if constexpr (kElement == Element::integer) return round_to_integer(value);
-  if constexpr (kElement == Element::e4m3) return round_to_e4m3(value);
-  // The library multiplies the rounded magnitude by sign(value), which makes a 0 of -0: so does the sum.
-  return round_to_e2m1(value + 0.0f);
-}
-
-struct Range {
-  float low, high;
-};
-
-Range range_of(const ActivationQuant& quant) {
-  if (quant.element == Element::e4m3) return {-kLargestE4m3, kLargestE4m3};
-  if (quant.element == Element::e2m1) return {-kLargestE2m1, kLargestE2m1};
-  const float half = static_cast<float>(1 << (quant.bits - 1));
-  return {-half, half - 1};
-}
-
-template <Element kElement>
-void quantize_run(float* x, int64_t count, Range range, float scale) {
-  for (int64_t i = 0; i < count; ++i) {
-    float v = x[i] / scale;
-    v = range.low > v ? range.low : v;
-    v = range.high < v ? range.high : v;
-    x[i] = rounded<kElement>(v) * scale;
-  }
-}
-
-template <Element kElement>
-void quantize_run(float* x, int64_t count, Range range, float scale, float zero) {
-  for (int64_t i = 0; i < count; ++i) {
-    float v = x[i] / scale + zero;
-    v = range.low > v ? range.low : v;
-    v = range.high < v ? range.high : v;
-    x[i] = (rounded<kElement>(v) - zero) * scale;
-  }
-}
 
 /// Largest magnitude. As integers, magnitudes order like floats, and a NaN comes out on top.
 float largest(const float* x, int64_t count) {
@@ -69,7 +29,7 @@ float largest(const float* x, int64_t count) {
 }
 
 /// Least and greatest value, 0 included.
-Range extremes(const float* x, int64_t count) {
+std::pair<float, float> extremes(const float* x, int64_t count) {
   constexpr int kLanes = 8;
   float low[kLanes] = {}, high[kLanes] = {};
   int64_t i = 0;
@@ -102,7 +62,7 @@ float mx_scale(float amax) {
 }
 
 template <Element kElement>
-void quantize_dynamic(const ActivationQuant& quant, Range range, float* x, int64_t count) {
+void quantize_dynamic(const ActivationQuant& quant, CodeRange range, float* x, int64_t count) {
   if (!quant.symmetric) {
     const auto [least, greatest] = extremes(x, count);
     const float spread = (greatest - least) / (range.high - range.low);
@@ -129,7 +89,7 @@ void quantize_dynamic(const ActivationQuant& quant, Range range, float* x, int64
 
 template <Element kElement>
 void quantize_row(const ActivationQuant& quant, float* row, int64_t cols) {
-  const Range range = range_of(quant);
+  const CodeRange range = code_range(quant.element, quant.bits);
   const auto runs = static_cast<int64_t>(quant.scale.size());
   switch (quant.scope) {
     case Scope::tensor:

@@ -1,8 +1,10 @@
 #pragma once
+#include <array>
 #include <bit>
 #include <cstdint>
 
 #include "formats/shared/host_device.h"
+#include "formats/shared/minifloat.h"
 
 namespace assay {
 
@@ -15,13 +17,26 @@ inline int64_t mask_population(const uint8_t* mask, int64_t cols) {
   return last >> cols % 8 == 0 ? count + std::popcount(last) : -1;
 }
 
-/// Puts the kept values of a row in their columns; the others are zero.
+/// Puts the kept values of a row in their columns; the others are zero. Without branches, at the price of looking at
+/// one value more than the row has.
 ASSAY_HD inline void expand_bitmask(const uint8_t* mask, int64_t cols, const float* kept, float* out) {
   for (int64_t c = 0; c < cols; ++c) {
-    const bool set = mask[c / 8] >> c % 8 & 1;
-    out[c] = set ? *kept : 0;
+    const uint32_t set = mask[c / 8] >> c % 8 & 1;
+    out[c] = float_of_bits(bits_of_float(*kept) & (0 - set));
     kept += set;
   }
 }
+
+/// Which two of four columns a mask of four bits keeps; equal places mean that it does not keep two.
+struct TwoOfFour {
+  uint8_t first, second;
+};
+inline constexpr std::array<TwoOfFour, 16> kTwoOfFour = [] {
+  std::array<TwoOfFour, 16> places{};
+  for (uint8_t first = 0; first < 4; ++first) {
+    for (uint8_t second = first + 1; second < 4; ++second) places[1 << first | 1 << second] = {first, second};
+  }
+  return places;
+}();
 
 }  // namespace assay

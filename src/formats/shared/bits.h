@@ -1,6 +1,7 @@
 #pragma once
 #include <string.h>
 
+#include <array>
 #include <cstdint>
 
 #include "formats/shared/host_device.h"
@@ -27,31 +28,70 @@ ASSAY_HD inline uint32_t word_field(const uint32_t* words, int64_t index, int bi
   return words[index / per_word * stride] >> (index % per_word * bits) & ((1u << bits) - 1);
 }
 
-/// A row of such a stream as floats less `offset`. Eight fields, whatever their width up to 8 bits, are whole bytes.
-template <int kBits>
-ASSAY_HD inline void unpack_stream(const uint32_t* words, int64_t count, float offset, float* out) {
-  const auto* bytes = reinterpret_cast<const unsigned char*>(words);
-  int64_t i = 0;
-  for (; i + 8 <= count; i += 8, bytes += kBits) {
-    uint64_t window = 0;
-    memcpy(&window, bytes, kBits);
-    for (int k = 0; k < 8; ++k) {
-      out[i + k] = static_cast<float>(static_cast<int>(window >> (k * kBits) & ((1u << kBits) - 1))) - offset;
-    }
-  }
-  for (; i < count; ++i) out[i] = static_cast<float>(static_cast<int>(stream_field(words, i, kBits))) - offset;
+/// What a field of `bits` bits means to formats of signed numbers.
+ASSAY_HD constexpr float signed_field(uint32_t field, int bits) {
+  return static_cast<float>(static_cast<int>(field) - (1 << (bits - 1)));
 }
 
+/// Fields of a window as numbers, a few at a time.
 template <int kBits>
-ASSAY_HD inline void unpack_words(const uint32_t* words, int64_t count, float offset, float* out) {
-  constexpr int kPerWord = 32 / kBits;
-  for (int64_t i = 0; i < count; i += kPerWord) {
-    const uint32_t word = words[i / kPerWord];
-    const int fields = count - i < kPerWord ? static_cast<int>(count - i) : kPerWord;
-    for (int k = 0; k < fields; ++k) {
-      out[i + k] = static_cast<float>(static_cast<int>(word >> (k * kBits) & ((1u << kBits) - 1))) - offset;
-    }
+struct SignedFields {
+  static constexpr int kAtOnce = kBits <= 2 ? 4 : kBits <= 5 ? 2 : 1;
+  static constexpr uint32_t kMask = (1u << kBits * kAtOnce) - 1;
+
+  struct Entry {
+    float values[kAtOnce];
+  };
+  ASSAY_HD static constexpr Entry entry(uint32_t fields) {
+    Entry entry{};
+    for (int k = 0; k < kAtOnce; ++k) entry.values[k] = signed_field(fields >> k * kBits & ((1u << kBits) - 1), kBits);
+    return entry;
   }
+  static constexpr auto kTable = [] {
+    std::array<Entry, kMask + 1> table{};
+    for (uint32_t fields = 0; fields <= kMask; ++fields) table[fields] = entry(fields);
+    return table;
+  }();
+
+  /// The lowest kAtOnce fields.
+  ASSAY_HD static void get(uint64_t window, float* out) {
+    const auto fields = static_cast<uint32_t>(window) & kMask;
+#ifdef __CUDA_ARCH__
+    const Entry found = entry(fields);
+#else
+    const Entry& found = kTable[fields];
+#endif
+    memcpy(out, &found, sizeof found);
+  }
+};
+
+/// A row of `count` fields of a stream, `words` long, as signed numbers.
+template <int kBits>
+ASSAY_HD inline void unpack_stream(const uint32_t* words, int64_t length, int64_t count, float* out) {
+  using Fields = SignedFields<kBits>;
+  // Eight fields, whatever their width up to 8 bits, are whole bytes; 64 bits hold them.
+  const auto* bytes = reinterpret_cast<const unsigned char*>(words);
+  const unsigned char* last = bytes + 4 * length - 8;
+  int64_t i = 0;
+  for (; i + 8 <= count && bytes <= last; i += 8, bytes += kBits) {
+    uint64_t window;
+    memcpy(&window, bytes, sizeof window);
+    for (int k = 0; k < 8; k += Fields::kAtOnce) Fields::get(window >> k * kBits, out + i + k);
+  }
+  for (; i < count; ++i) out[i] = signed_field(stream_field(words, i, kBits), kBits);
+}
+
+/// The same of whole fields in each word.
+template <int kBits>
+ASSAY_HD inline void unpack_words(const uint32_t* words, int64_t, int64_t count, float* out) {
+  using Fields = SignedFields<kBits>;
+  constexpr int kPerWord = 32 / kBits;
+  int64_t i = 0;
+  for (; i + kPerWord <= count; i += kPerWord) {
+    const uint32_t word = *words++;
+    for (int k = 0; k < kPerWord; k += Fields::kAtOnce) Fields::get(word >> k * kBits, out + i + k);
+  }
+  for (int k = 0; i + k < count; ++k) out[i + k] = signed_field(word_field(words, k, kBits), kBits);
 }
 
 }  // namespace assay

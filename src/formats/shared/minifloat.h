@@ -70,14 +70,14 @@ inline constexpr float kLargestE2m1 = 6;
 /// lowest shared by the subnormals. The sign of a zero stays. Not clamped to a largest value.
 template <int kMinExponent, int kMantissa>
 ASSAY_HD inline float round_to_minifloat(float value) {
-  constexpr float kSmallestNormal = float_of_bits(static_cast<uint32_t>(127 + kMinExponent) << 23);
+  constexpr int32_t kLowest = (127 + kMinExponent) << 23;
   constexpr float kShift = 1.5f * float_of_bits(static_cast<uint32_t>(127 + 23 - kMantissa) << 23);
   const uint32_t sign = bits_of_float(value) & kSignBit;
   const float magnitude = float_of_bits(bits_of_float(value) ^ sign);
   // The unit of the last place is 2^(exponent - kMantissa). A number 1.5 * 2^23 times as large has that unit as its own
   // last place, so adding it rounds, and subtracting it again is exact.
-  const float normal = magnitude < kSmallestNormal ? kSmallestNormal : magnitude;
-  const float shift = float_of_bits(bits_of_float(normal) & kExponentBits) * kShift;
+  const auto own = static_cast<int32_t>(bits_of_float(value) & kExponentBits);
+  const float shift = float_of_bits(static_cast<uint32_t>(own > kLowest ? own : kLowest)) * kShift;
   return float_of_bits(bits_of_float((magnitude + shift) - shift) | sign);
 }
 

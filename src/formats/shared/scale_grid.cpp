@@ -42,21 +42,16 @@ ScaleGrid::Rows::Rows(const ScaleGrid& grid, int64_t begin, int64_t end, std::ve
       col_block_(grid.col_block_) {}
 
 void ScaleGrid::Rows::apply(int64_t row, float* w) const {
-  const int64_t at = (row / row_block_ - first_grid_row) * grid_cols;
-  const float* scale = scales.data() + at;
-  const float* zero = zeros.empty() ? nullptr : zeros.data() + at;
-  if (!column_groups.empty()) {
-    const int32_t* group = column_groups.data();
-    for (int64_t c = 0; c < cols_; ++c) w[c] = (w[c] - (zero ? zero[group[c]] : 0)) * scale[group[c]];
-    return;
+  if (column_groups.empty()) {
+    return for_runs(row, [w](int64_t first, int64_t count, float scale, float zero) {
+      scale_codes(w + first, count, scale, zero);
+    });
   }
-  for (int64_t g = 0; g < grid_cols; ++g) {
-    const int64_t begin = g * col_block_, count = std::min(col_block_, cols_ - begin);
-    if (zero) {
-      scale_codes(w + begin, count, scale[g], zero[g]);
-    } else {
-      scale_codes(w + begin, count, scale[g]);
-    }
+  const int64_t at = (row / row_block_ - first_grid_row) * grid_cols;
+  for (int64_t c = 0; c < cols_; ++c) {
+    const int64_t place = at + column_groups[c];
+    if (!zeros.empty()) w[c] -= zeros[place];
+    w[c] *= scales[place];
   }
 }
 

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -8,9 +9,6 @@
 namespace assay {
 
 /// w = (code - zero) * scale for codes that share both, in float32.
-ASSAY_HD inline void scale_codes(float* w, int64_t count, float scale) {
-  for (int64_t i = 0; i < count; ++i) w[i] *= scale;
-}
 ASSAY_HD inline void scale_codes(float* w, int64_t count, float scale, float zero) {
   for (int64_t i = 0; i < count; ++i) w[i] = (w[i] - zero) * scale;
 }
@@ -44,10 +42,15 @@ class ScaleGrid {
     std::vector<int32_t> column_groups;
     int64_t first_grid_row = 0, grid_rows = 0, grid_cols = 0;
 
-    /// Which of `scales` belongs to a weight.
-    size_t index(int64_t row, int64_t col) const {
-      const int64_t group = column_groups.empty() ? col / col_block_ : column_groups[col];
-      return (row / row_block_ - first_grid_row) * grid_cols + group;
+    /// run(first column, columns, scale, zero) for the columns of weight row `row` that share a scale.
+    template <class Run>
+    void for_runs(int64_t row, Run&& run) const {
+      const int64_t at = (row / row_block_ - first_grid_row) * grid_cols;
+      const int64_t step = column_groups.empty() ? col_block_ : 1;
+      for (int64_t first = 0, g = 0; first < cols_; first += step, ++g) {
+        const int64_t place = at + (column_groups.empty() ? g : column_groups[first]);
+        run(first, std::min(step, cols_ - first), scales[place], zeros.empty() ? 0.0f : zeros[place]);
+      }
     }
 
     /// Codes of weight row `row` to weights, in place.
