@@ -1,7 +1,26 @@
 #include "report/result.h"
 
+#include "base/error.h"
+
 namespace assay {
 
 const char* const kVersion = ASSAY_VERSION;
+
+Storage::CompareQ ModelResult::compare_q() const {
+  ASSAY_CHECK(storage);
+  constexpr double kBitsPerGiB = 8.0 * 1024 * 1024 * 1024;
+  Storage::CompareQ numbers = storage->compare_q;
+  if (override_bpw_layer) numbers.bpw_layer = *override_bpw_layer;
+  if (override_bpw_head) numbers.bpw_head = *override_bpw_head;
+  if (override_vram_bits) numbers.vram_gib = *override_vram_bits / kBitsPerGiB;
+  return numbers;
+}
+
+double ModelResult::file_bpw() const {
+  ASSAY_CHECK(storage);
+  const Storage& s = *storage;
+  const uint64_t weights = s.decoder.weights + s.embedding.weights + (tied ? 0 : s.head.weights);
+  return Bits{s.file_bytes * 8, weights}.bpw();
+}
 
 }  // namespace assay

@@ -70,14 +70,24 @@ void TextTable::add(std::vector<std::string> cells) {
   rows_.push_back(std::move(cells));
 }
 
-std::vector<int> TextTable::fitted(int width) const {
+std::vector<int> TextTable::natural_widths() const {
   std::vector<int> widths(columns_.size());
   for (size_t c = 0; c < columns_.size(); ++c) {
     for (const std::string& title : lines_of(columns_[c].title)) widths[c] = std::max(widths[c], display_width(title));
     for (const auto& row : rows_) widths[c] = std::max(widths[c], display_width(row[c]));
   }
+  return widths;
+}
+
+int TextTable::natural_width() const {
+  const std::vector<int> widths = natural_widths();
   const int gaps = static_cast<int>(kGap.size() * (columns_.size() - 1));
-  int excess = std::accumulate(widths.begin(), widths.end(), gaps) - width;
+  return std::accumulate(widths.begin(), widths.end(), gaps);
+}
+
+std::vector<int> TextTable::fitted(int width) const {
+  std::vector<int> widths = natural_widths();
+  int excess = natural_width() - width;
   // One column after the other gives way, the one that can spare most first.
   while (excess > 0) {
     size_t widest = columns_.size();

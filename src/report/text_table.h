@@ -23,10 +23,13 @@ class TextTable {
   explicit TextTable(std::vector<Column> columns) : columns_(std::move(columns)) {}
   void add(std::vector<std::string> cells);
 
+  /// Of the widest line, when nothing is shortened.
+  int natural_width() const;
   /// Ends with a newline. Wider than `width` only where no column may become narrower.
   std::string render(int width) const;
 
  private:
+  std::vector<int> natural_widths() const;
   std::vector<int> fitted(int width) const;
   std::string line(const std::vector<std::string>& cells, const std::vector<int>& widths) const;
 
