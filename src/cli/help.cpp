@@ -1,0 +1,151 @@
+#include "cli/help.h"
+
+#include <map>
+
+#include "base/error.h"
+#include "report/result.h"
+
+namespace assay {
+
+namespace {
+
+constexpr const char* kOverview = R"(assay - what did quantization cost this model?
+
+Usage: assay COMMAND [OPTIONS]
+
+  compare        bits per weight and perplexity of several models, from compare_q's two JSON specs
+  ppl            the same for one model, without specs
+  inspect        what is in a checkpoint: formats and exact bits, from its headers only
+  formats        the storage formats that this version decodes
+  architectures  the model types that this version runs
+
+  assay COMMAND --help explains a command; assay --version names this version.
+
+MODEL is a directory with .safetensors files and a config.json, a hub snapshot, or one such file.
+Every model runs through the same arithmetic, so formats are compared and not engines.
+
+Examples:
+  assay inspect ~/models/Llama-3.1-8B-NVFP4
+  assay ppl ~/models/Llama-3.1-8B-NVFP4
+  assay compare -d data.json -m models.json -o results.json
+
+Exit status: 0 all done, 1 some models failed (the others are reported), 2 bad usage or input, 130 Ctrl-C.
+)";
+
+constexpr const char* kRunOptions = R"(
+Measuring:
+  --precision f32|bf16     operands of matrix products; sums and statistics are never rounded (f32)
+  --activations as-deployed|none
+                           emulate the activation quantization that a checkpoint declares, or measure
+                           its weights only (as-deployed)
+  --kv-cache as-deployed|none
+                           the same for a quantized KV cache (as-deployed)
+  --device cpu             where to compute (cpu)
+  --threads N              threads to use (all)
+  --memory SIZE            target for the peak, such as 8GiB; beyond it, hidden states go to a file (8GiB)
+
+Results:
+  -o FILE                  JSON report (.csv and .md: a table); opened before the first measurement and
+                           valid after each model
+  --json                   print the JSON report, and nothing else, on stdout
+
+Files:
+  --data-dir DIR           where data sets are looked for ($ASSAY_DATA)
+  --cache-dir DIR          where finished results are kept ($XDG_CACHE_HOME/assay, ~/.cache/assay); they
+                           are found again by the content of the model, never by its name or date
+  --no-cache               neither read nor write results there
+)";
+
+constexpr const char* kCompare = R"(Bits per weight and perplexity of several models on the same tokens.
+
+Usage: assay compare -d FILE -m FILE... [OPTIONS]
+
+Specs (compare_q's, unchanged):
+  -d, --dataspec FILE      what to read: tokenizer_dir, dataset, eval_len, eval_stride, max_rows, ...
+  -m, --modelspec FILE...  which models: JSON arrays of {label, model_dir, load_fn, fwd_fn, ...};
+                           several files are joined, * is expanded
+  -mask, --mask "a;b"      only models whose label contains one of the parts, in any case (and the
+                           reference)
+  -cc, --clear_cache       forget what is known about the selected models, and measure again
+  --text FILE              the data set's file, wherever it is, such as wiki.test.raw
+)";
+
+constexpr const char* kCompareEnd = R"(
+Paths in a spec count from the spec. load_fn and fwd_fn may name any of compare_q's engines; the files decide.
+Not in this version: charts (-p -v -mx -my -t -dark -pf) and KL divergence (-kld -lf).
+
+Example:
+  assay compare -d wiki2.json -m llama-*.json -mask "awq;nvfp4" -o results.json
+)";
+
+constexpr const char* kPpl = R"(Perplexity and bits per weight of one model.
+
+Usage: assay ppl MODEL [OPTIONS]
+
+Text:
+  --data wiki2|FILE        the wikitext-2 test set (looked for in the data folder), or a text file (wiki2)
+  --text FILE              the data set's file, wherever it is, such as wiki.test.raw
+  --length N               tokens in a window (2048)
+  --stride N               distance of window starts (512)
+  --rows N                 windows to score, 0 = all (20)
+  --tokenizer DIR          tokenizer to use (the model's own)
+  --tokens FILE            rows of token ids instead of text: [[1, 2, ...], ...]
+)";
+
+constexpr const char* kPplEnd = R"(
+Examples:
+  assay ppl ~/models/Qwen3-8B-AWQ
+  assay ppl ~/models/Qwen3-8B-AWQ --data chapter.txt --length 512 --stride 512 --rows 0
+)";
+
+constexpr const char* kInspect = R"(What is in a checkpoint, in exact bits, from its headers alone.
+
+Usage: assay inspect MODEL... [OPTIONS]
+
+  --layers                 one line for each layer
+  --sha256                 hash every decoded weight (float32, little-endian, row-major); reads everything
+  --json                   print JSON
+  --threads N              threads for --sha256 (all)
+
+Bits count every stored tensor that a weight needs: codes, scales, zero points, codebooks, permutations.
+Beside them stand the numbers that compare_q would print.
+
+Examples:
+  assay inspect ~/models/Qwen3-8B-AWQ
+  assay inspect --json --sha256 ~/models/Qwen3-8B-AWQ > tensors.json
+)";
+
+constexpr const char* kFormats = R"(The storage formats that this version decodes.
+
+Usage: assay formats [--json]
+)";
+
+constexpr const char* kArchitectures = R"(The model types ("model_type" in config.json) that this version runs.
+
+Usage: assay architectures [--json]
+)";
+
+}  // namespace
+
+const std::vector<std::string>& commands() {
+  static const std::vector<std::string> names = {"compare", "ppl", "inspect", "formats", "architectures"};
+  return names;
+}
+
+std::string help_text(const std::string& command) {
+  const std::map<std::string, std::string> pages = {
+      {"", kOverview},
+      {"compare", std::string(kCompare) + kRunOptions + kCompareEnd},
+      {"ppl", std::string(kPpl) + kRunOptions + kPplEnd},
+      {"inspect", kInspect},
+      {"formats", kFormats},
+      {"architectures", kArchitectures},
+  };
+  return pages.at(command);
+}
+
+std::string version_text() {
+  return fmt::format("assay {}\n", kVersion);
+}
+
+}  // namespace assay

@@ -1,0 +1,10 @@
+#pragma once
+
+namespace assay {
+
+/// From here on the first Ctrl-C only sets a flag; the second one ends the program at once.
+void catch_interrupts();
+/// Throws Interrupted after a Ctrl-C.
+void stop_if_interrupted();
+
+}  // namespace assay

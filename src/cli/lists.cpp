@@ -1,0 +1,39 @@
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "formats/format.h"
+#include "model/config.h"
+#include "report/text_table.h"
+
+namespace assay {
+
+using OrderedJson = nlohmann::ordered_json;
+
+int run(const FormatsRequest& request) {
+  Console console(request.json);
+  TextTable table({{"family"}, {"format"}, {"bits"}, {"stored as"}});
+  OrderedJson json = OrderedJson::array();
+  for (const Format& format : formats()) {
+    const FormatInfo& info = format.info;
+    table.add({info.family, info.name, info.bits, info.layout});
+    json.push_back({{"family", info.family}, {"format", info.name}, {"bits", info.bits}, {"layout", info.layout}});
+  }
+  console.result(request.json ? json.dump(1) + "\n" : table.render(console.width()));
+  return 0;
+}
+
+int run(const ArchitecturesRequest& request) {
+  Console console(request.json);
+  std::string text;
+  for (const std::string& name : architectures()) text += name + "\n";
+  console.result(request.json ? OrderedJson(architectures()).dump(1) + "\n" : text);
+  return 0;
+}
+
+int run(const TextRequest& request) {
+  Console(true).result(request.text);
+  return 0;
+}
+
+}  // namespace assay

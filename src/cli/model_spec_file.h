@@ -1,0 +1,32 @@
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace assay {
+
+/// One object of a compare_q model spec.
+struct ModelEntry {
+  std::string label;
+  /// Absolute, or relative to the working directory of this process. Several: a directory and tensor files that
+  /// override its own (EXL3).
+  std::vector<std::filesystem::path> model_dir;
+  bool reference = false;  ///< has `out_logits`
+  std::optional<double> override_bpw_layer, override_bpw_head, override_vram_bits;
+};
+
+struct ModelList {
+  std::vector<ModelEntry> models;  ///< the reference first, then the order of the files
+  std::vector<std::string> notes;
+};
+
+/// Reads and concatenates spec files; `*`, `?` and `[` in a name are glob patterns, whose matches are sorted.
+/// Relative paths inside a file count from that file, or from the working directory if nothing is there. Throws Error.
+ModelList read_model_specs(const std::vector<std::string>& files);
+
+/// compare_q's -mask: keeps the models whose label contains one of the parts ("awq;gguf"), in any case, and the
+/// reference. An empty mask keeps all; Error when no model is left.
+std::vector<ModelEntry> masked(const std::vector<ModelEntry>& models, const std::string& mask);
+
+}  // namespace assay

@@ -1,0 +1,210 @@
+#include "cli/options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "cli/help.h"
+
+namespace assay {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+/// compare_q's options with one dash and several letters, which CLI11 would take for a bundle of short ones.
+const std::map<std::string, std::string> kLongNames = {{"-mask", "--mask"}, {"-cc", "--clear_cache"}};
+
+/// compare_q's options that ask for something this version does not make. Refused, so that no one waits for it.
+const std::map<std::string, const char*> kLater = {
+    {"-p", "charts"},           {"--plot", "charts"},      {"-v", "charts"},
+    {"--vram", "charts"},       {"-mx", "charts"},         {"--max_x", "charts"},
+    {"-my", "charts"},          {"--max_y", "charts"},     {"-t", "charts"},
+    {"--title", "charts"},      {"-dark", "charts"},       {"--dark", "charts"},
+    {"-pf", "charts"},          {"--plot_file", "charts"}, {"-kld", "KL divergence"},
+    {"--kld", "KL divergence"}, {"-lf", "KL divergence"},  {"--logits_file", "KL divergence"},
+};
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
+}
+
+fs::path default_cache_dir() {
+  if (const std::string xdg = environment("XDG_CACHE_HOME"); !xdg.empty()) return fs::path(xdg) / "assay";
+  if (const std::string home = environment("HOME"); !home.empty()) return fs::path(home) / ".cache" / "assay";
+  return {};
+}
+
+/// One command's parser. Choices are strings here and become types in finish().
+class Parser {
+ public:
+  explicit Parser(std::string command) : command_(std::move(command)) { app_.set_help_flag(); }
+
+  CLI::App& app() { return app_; }
+
+  CLI::Option* choice(const char* name, std::string& target, const std::vector<std::string>& values) {
+    return app_.add_option(name, target)->check(CLI::IsMember(values));
+  }
+
+  void parse(Arguments arguments) {
+    app_.allow_extras();
+    std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants a vector
+    try {
+      app_.parse(arguments);
+    } catch (const CLI::ParseError& e) {
+      fail("{}: {} (see assay {} --help)", command_, e.what(), command_);
+    }
+    if (const Arguments rest = app_.remaining(); !rest.empty()) refuse(rest.front());
+  }
+
+ private:
+  [[noreturn]] void refuse(const std::string& argument) const {
+    if (argument.front() != '-')
+      fail("{}: unexpected argument \"{}\" (see assay {} --help)", command_, argument, command_);
+    Arguments known;
+    for (const CLI::Option* option : app_.get_options())
+      for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+    const auto meant = nearest(argument, known);
+    fail("{}: unknown option \"{}\"{} (see assay {} --help)", command_, argument,
+         meant ? fmt::format("; did you mean {}?", *meant) : "", command_);
+  }
+
+  std::string command_;
+  CLI::App app_;
+};
+
+/// Options of every command that runs models, and their text forms.
+class RunParser {
+ public:
+  RunParser(Parser& parser, RunOptions& run) : run_(run) {
+    run_.data_dir = environment("ASSAY_DATA");
+    run_.cache_dir = default_cache_dir();
+    parser.choice("--precision", precision_, {"f32", "bf16"});
+    parser.choice("--activations", activations_, {"as-deployed", "none"});
+    parser.choice("--kv-cache", kv_cache_, {"as-deployed", "none"});
+    CLI::App& app = parser.app();
+    app.add_option("--device", run_.device);
+    app.add_option("--threads", run_.threads)->check(CLI::Range(1, 1024));
+    app.add_option("--memory", run_.memory_bytes)->transform(CLI::AsSizeValue(true));
+    app.add_option("-o,--output", run_.output);
+    app.add_flag("--json", run_.json);
+    app.add_option("--data-dir", run_.data_dir)->check(CLI::ExistingDirectory);
+    app.add_option("--cache-dir", run_.cache_dir);
+    app.add_flag("--no-cache", no_cache_);
+  }
+
+  void finish() {
+    run_.precision = precision_ == "bf16" ? Precision::bf16 : Precision::f32;
+    run_.as_deployed = activations_ == "as-deployed";
+    run_.kv_cache = kv_cache_ == "as-deployed";
+    run_.use_cache = !no_cache_ && !run_.cache_dir.empty();
+  }
+
+ private:
+  RunOptions& run_;
+  std::string precision_ = "f32", activations_ = "as-deployed", kv_cache_ = "as-deployed";
+  bool no_cache_ = false;
+};
+
+Request parse_compare(Arguments arguments) {
+  for (std::string& argument : arguments) {
+    const std::string name = argument.substr(0, argument.find('='));
+    if (const auto later = kLater.find(name); later != kLater.end())
+      fail("compare: {}: {} not in this version; leave the option out to get the table and the numbers", name,
+           std::string(later->second) == "charts" ? "charts are" : "KL divergence is");
+    if (const auto known = kLongNames.find(name); known != kLongNames.end())
+      argument = known->second + argument.substr(name.size());
+  }
+  CompareRequest request;
+  Parser parser("compare");
+  RunParser run(parser, request.run);
+  CLI::App& app = parser.app();
+  app.add_option("-d,--dataspec", request.data_spec)->required();
+  app.add_option("-m,--modelspec", request.model_specs)->required();
+  app.add_option("--mask", request.mask);
+  app.add_flag("--clear_cache", request.clear_cache);
+  app.add_option("--text", request.text)->check(CLI::ExistingFile);
+  parser.parse(std::move(arguments));
+  run.finish();
+  return request;
+}
+
+Request parse_ppl(Arguments arguments) {
+  PplRequest request;
+  Parser parser("ppl");
+  RunParser run(parser, request.run);
+  CLI::App& app = parser.app();
+  app.add_option("MODEL", request.model)->required();
+  CLI::Option* data = app.add_option("--data", request.data);
+  CLI::Option* tokenizer = app.add_option("--tokenizer", request.tokenizer)->check(CLI::ExistingPath);
+  CLI::Option* length = app.add_option("--length", request.length)->check(CLI::Range(int64_t{2}, int64_t{1} << 24));
+  CLI::Option* stride = app.add_option("--stride", request.stride)->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+  CLI::Option* text = app.add_option("--text", request.text)->check(CLI::ExistingFile);
+  CLI::Option* rows = app.add_option("--rows", request.rows)->check(CLI::Range(int64_t{0}, int64_t{1} << 31));
+  CLI::Option* tokens = app.add_option("--tokens", request.tokens)->check(CLI::ExistingFile);
+  for (CLI::Option* other : {data, text, tokenizer, length, stride}) tokens->excludes(other);
+  parser.parse(std::move(arguments));
+  run.finish();
+  if (tokens->count() > 0 && rows->count() == 0) request.rows = 0;
+  return request;
+}
+
+Request parse_inspect(Arguments arguments) {
+  InspectRequest request;
+  Parser parser("inspect");
+  CLI::App& app = parser.app();
+  app.add_option("MODEL", request.models)->required();
+  app.add_flag("--layers", request.layers);
+  app.add_flag("--sha256", request.sha256);
+  app.add_flag("--json", request.json);
+  app.add_option("--threads", request.threads)->check(CLI::Range(1, 1024));
+  parser.parse(std::move(arguments));
+  return request;
+}
+
+template <class List>
+Request parse_list(const char* command, Arguments arguments) {
+  List request;
+  Parser parser(command);
+  parser.app().add_flag("--json", request.json);
+  parser.parse(std::move(arguments));
+  return request;
+}
+
+bool asks_for(const Arguments& arguments, std::initializer_list<const char*> names) {
+  return std::any_of(arguments.begin(), arguments.end(), [&](const std::string& argument) {
+    return std::find(names.begin(), names.end(), argument) != names.end();
+  });
+}
+
+}  // namespace
+
+Request parse_command_line(const Arguments& arguments) {
+  if (arguments.empty())
+    fail("no command given; one of: compare, ppl, inspect, formats, architectures (see assay --help)");
+  const std::string& command = arguments.front();
+  Arguments rest(arguments.begin() + 1, arguments.end());
+  if (command == "--version") return TextRequest{version_text()};
+  if (command == "-h" || command == "--help") return TextRequest{help_text("")};
+  if (command == "help" && rest.empty()) return TextRequest{help_text("")};
+  const bool known = std::find(commands().begin(), commands().end(), command) != commands().end();
+  if (!known) {
+    const auto meant = nearest(command, commands());
+    fail("unknown command \"{}\"{} (see assay --help)", command,
+         meant ? fmt::format("; did you mean \"{}\"?", *meant) : "");
+  }
+  if (asks_for(rest, {"-h", "--help"})) return TextRequest{help_text(command)};
+  if (command == "compare") return parse_compare(std::move(rest));
+  if (command == "ppl") return parse_ppl(std::move(rest));
+  if (command == "inspect") return parse_inspect(std::move(rest));
+  if (command == "formats") return parse_list<FormatsRequest>("formats", std::move(rest));
+  return parse_list<ArchitecturesRequest>("architectures", std::move(rest));
+}
+
+}  // namespace assay

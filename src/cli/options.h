@@ -1,0 +1,70 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "device/device.h"
+
+namespace assay {
+
+/// Options of every command that runs models.
+struct RunOptions {
+  std::string device = "cpu";
+  int threads = 0;
+  Precision precision = Precision::f32;
+  bool as_deployed = true;  ///< activations as the checkpoint declares them
+  bool kv_cache = true;
+  uint64_t memory_bytes = uint64_t{8} << 30;
+  std::filesystem::path output;  ///< empty = none
+  bool json = false;             ///< stdout carries the JSON report and nothing else
+  std::filesystem::path data_dir;
+  std::filesystem::path cache_dir;
+  bool use_cache = true;
+};
+
+struct CompareRequest {
+  RunOptions run;
+  std::filesystem::path data_spec;
+  std::filesystem::path text;  ///< replaces the data set's file; empty = not
+  std::vector<std::string> model_specs;
+  std::string mask;
+  bool clear_cache = false;
+};
+
+struct PplRequest {
+  RunOptions run;
+  std::filesystem::path model;
+  std::filesystem::path tokenizer;  ///< empty = the model's own
+  std::string data = "wiki2";       ///< alias of a data set, or a text file
+  std::filesystem::path text;       ///< as above
+  std::filesystem::path tokens;     ///< JSON list of rows of token ids; empty = text is tokenized
+  int64_t length = 2048, stride = 512;
+  int64_t rows = 20;  ///< 0 = all, also the default for given tokens
+};
+
+struct InspectRequest {
+  std::vector<std::filesystem::path> models;
+  int threads = 0;
+  bool layers = false, json = false, sha256 = false;
+};
+
+struct FormatsRequest {
+  bool json = false;
+};
+struct ArchitecturesRequest {
+  bool json = false;
+};
+/// --help, --version: a text for stdout.
+struct TextRequest {
+  std::string text;
+};
+
+using Request =
+    std::variant<CompareRequest, PplRequest, InspectRequest, FormatsRequest, ArchitecturesRequest, TextRequest>;
+
+/// The arguments after the program's name. Throws Error for bad usage. Reads $ASSAY_DATA, $XDG_CACHE_HOME and $HOME.
+Request parse_command_line(const std::vector<std::string>& arguments);
+
+}  // namespace assay

@@ -1,0 +1,45 @@
+#include "cli/commands.h"
+#include "cli/data.h"
+
+namespace assay {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// "Qwen3-8B-AWQ" of ".../Qwen3-8B-AWQ/".
+std::string label_of(const fs::path& model) {
+  const fs::path path = fs::absolute(model).lexically_normal();
+  return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
+}
+
+DataSpec data_spec(const PplRequest& request) {
+  DataSpec spec;
+  spec.max_rows = request.rows;
+  if (!request.tokens.empty()) {
+    spec.token_rows = request.tokens;
+    spec.display_name = request.tokens.filename().string();
+    return spec;
+  }
+  const Checkpoint checkpoint = Checkpoint::open(request.model);
+  const fs::path own = checkpoint.files().front().path.parent_path();
+  spec.tokenizer_dir = request.tokenizer.empty() ? own : request.tokenizer;
+  spec.dataset.dataset = request.data;
+  spec.display_name = dataset_display_name(spec.dataset);
+  spec.eval_len = request.length;
+  spec.eval_stride = request.stride;
+  return spec;
+}
+
+}  // namespace
+
+int run(const PplRequest& request) {
+  Console console(request.run.json);
+  Benchmark benchmark(request.run, console, load_data(data_spec(request), request.text, request.run, console));
+  ModelEntry entry;
+  entry.label = label_of(request.model);
+  entry.model_dir = {request.model};
+  return benchmark.run({entry});
+}
+
+}  // namespace assay

@@ -1,0 +1,137 @@
+#include "cli/options.h"
+
+#include <cstdlib>
+
+#include "base/error.h"
+#include "cli/help.h"
+#include "support/support.h"
+
+namespace assay {
+namespace {
+
+template <class T>
+T parse(std::vector<std::string> arguments) {
+  return std::get<T>(parse_command_line(arguments));
+}
+
+std::string refusal(std::vector<std::string> arguments) {
+  try {
+    parse_command_line(arguments);
+  } catch (const Error& e) {
+    return e.what();
+  }
+  return "accepted";
+}
+
+void expect_mentions(const std::string& message, const std::string& part) {
+  EXPECT_NE(message.find(part), std::string::npos) << message;
+}
+
+TEST(Options, CompareTakesTheOptionsOfCompareQ) {
+  const auto r =
+      parse<CompareRequest>({"compare", "-m", "a.json", "b*.json", "-d", "data.json", "-mask", "awq;exl", "-cc"});
+  EXPECT_EQ(r.data_spec, "data.json");
+  EXPECT_EQ(r.model_specs, (std::vector<std::string>{"a.json", "b*.json"}));
+  EXPECT_EQ(r.mask, "awq;exl");
+  EXPECT_TRUE(r.clear_cache);
+  const auto long_names = parse<CompareRequest>(
+      {"compare", "--dataspec", "data.json", "--modelspec", "a.json", "--mask=awq", "--clear_cache"});
+  EXPECT_EQ(long_names.mask, "awq");
+  EXPECT_TRUE(long_names.clear_cache);
+}
+
+TEST(Options, CompareRefusesWhatThisVersionDoesNotMake) {
+  for (const std::string option : {"-p", "-v", "-dark", "-kld", "--plot", "--kld"})
+    expect_mentions(refusal({"compare", "-d", "d", "-m", "m", option}), option + ": ");
+  for (const std::string option : {"-mx", "-my", "-t", "-pf", "-lf", "--logits_file"})
+    expect_mentions(refusal({"compare", "-d", "d", "-m", "m", option, "1"}), "not in this version");
+  expect_mentions(refusal({"compare", "-d", "d", "-m", "m", "--plot_file=x.png"}), "not in this version");
+}
+
+TEST(Options, CompareNeedsBothSpecs) {
+  expect_mentions(refusal({"compare", "-m", "m.json"}), "--dataspec");
+  expect_mentions(refusal({"compare", "-d", "d.json"}), "--modelspec");
+}
+
+TEST(Options, DefaultsAreTheDocumentedOnes) {
+  const auto r = parse<PplRequest>({"ppl", "model"});
+  EXPECT_EQ(r.model, "model");
+  EXPECT_EQ(r.data, "wiki2");
+  EXPECT_EQ(r.length, 2048);
+  EXPECT_EQ(r.stride, 512);
+  EXPECT_EQ(r.rows, 20);
+  EXPECT_EQ(r.run.precision, Precision::f32);
+  EXPECT_TRUE(r.run.as_deployed);
+  EXPECT_TRUE(r.run.kv_cache);
+  EXPECT_EQ(r.run.memory_bytes, uint64_t{8} << 30);
+  EXPECT_FALSE(r.run.json);
+}
+
+TEST(Options, RunOptionsAreParsed) {
+  const auto r = parse<PplRequest>({"ppl", "model", "--precision", "bf16", "--activations", "none", "--kv-cache=none",
+                                    "--threads", "3", "--memory", "512MiB", "-o", "out.json", "--json"});
+  EXPECT_EQ(r.run.precision, Precision::bf16);
+  EXPECT_FALSE(r.run.as_deployed);
+  EXPECT_FALSE(r.run.kv_cache);
+  EXPECT_EQ(r.run.threads, 3);
+  EXPECT_EQ(r.run.memory_bytes, uint64_t{512} << 20);
+  EXPECT_EQ(r.run.output, "out.json");
+  EXPECT_TRUE(r.run.json);
+  EXPECT_FALSE(parse<PplRequest>({"ppl", "model", "--no-cache"}).run.use_cache);
+}
+
+TEST(Options, FoldersComeFromTheEnvironment) {
+  const test::TempDir dir;
+  setenv("ASSAY_DATA", dir.path().c_str(), 1);
+  setenv("XDG_CACHE_HOME", "/somewhere", 1);
+  const auto r = parse<PplRequest>({"ppl", "model"});
+  EXPECT_EQ(r.run.data_dir, dir.path());
+  EXPECT_EQ(r.run.cache_dir, "/somewhere/assay");
+  EXPECT_EQ(parse<PplRequest>({"ppl", "model", "--cache-dir", "x"}).run.cache_dir, "x");
+  unsetenv("XDG_CACHE_HOME");
+  setenv("HOME", "/home/someone", 1);
+  EXPECT_EQ(parse<PplRequest>({"ppl", "model"}).run.cache_dir, "/home/someone/.cache/assay");
+  unsetenv("ASSAY_DATA");
+}
+
+TEST(Options, BadValuesAndUnknownNamesAreRefusedWithAHint) {
+  expect_mentions(refusal({"ppl", "model", "--precision", "fp16"}), "--precision");
+  expect_mentions(refusal({"ppl", "model", "--threads", "0"}), "--threads");
+  expect_mentions(refusal({"ppl", "model", "--threads", "x"}), "--threads");
+  expect_mentions(refusal({"ppl", "model", "--memory", "much"}), "--memory");
+  expect_mentions(refusal({"ppl", "model", "--length", "1"}), "--length");
+  expect_mentions(refusal({"ppl", "model", "--rows", "-1"}), "--rows");
+  expect_mentions(refusal({"ppl"}), "MODEL");
+  expect_mentions(refusal({"ppl", "a", "b"}), "unexpected argument \"b\"");
+  expect_mentions(refusal({"ppl", "model", "--presicion", "f32"}), "did you mean --precision?");
+  expect_mentions(refusal({"ppl", "model", "--prec", "f32"}), "unknown option \"--prec\"");
+  expect_mentions(refusal({"comapre"}), "did you mean \"compare\"?");
+  expect_mentions(refusal({"xyzzy"}), "unknown command \"xyzzy\"");
+  expect_mentions(refusal({}), "assay --help");
+}
+
+TEST(Options, TokensExcludeWhatMakesTokens) {
+  const test::TempDir dir;
+  test::write_text(dir / "rows.json", "[]");
+  const std::string rows = (dir / "rows.json").string();
+  EXPECT_EQ(parse<PplRequest>({"ppl", "model", "--tokens", rows}).tokens, rows);
+  expect_mentions(refusal({"ppl", "model", "--tokens", rows, "--length", "8"}), "--length");
+}
+
+TEST(Options, HelpIsTextForEveryCommand) {
+  expect_mentions(parse<TextRequest>({"--help"}).text, "Usage: assay COMMAND");
+  for (const std::string& command : commands())
+    expect_mentions(parse<TextRequest>({command, "--help"}).text, "Usage: assay " + command);
+  expect_mentions(parse<TextRequest>({"--version"}).text, "assay 0.");
+  expect_mentions(parse<TextRequest>({"compare", "-d", "x", "-h"}).text, "--dataspec");
+}
+
+TEST(Options, HelpFitsOneHundredColumns) {
+  for (const std::string& command : commands()) {
+    std::istringstream page(help_text(command));
+    for (std::string line; std::getline(page, line);) EXPECT_LE(line.size(), 110u) << command << ": " << line;
+  }
+}
+
+}  // namespace
+}  // namespace assay

@@ -1,0 +1,272 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/json.h"
+#include "support/support.h"
+
+namespace assay {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Outcome {
+  int status = -1;
+  std::string out, err;
+};
+
+/// Runs the real program in a folder of its own.
+class Program : public testing::Test {
+ protected:
+  pid_t start(const std::vector<std::string>& arguments) {
+    const pid_t child = fork();
+    if (child != 0) return child;
+    setenv("XDG_CACHE_HOME", (dir_ / "cache").c_str(), 1);
+    dup2(open((dir_ / "out").c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600), STDOUT_FILENO);
+    dup2(open((dir_ / "err").c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600), STDERR_FILENO);
+    std::vector<char*> argv;
+    const std::string binary = test::assay_binary().string();
+    argv.push_back(const_cast<char*>(binary.c_str()));
+    for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+    argv.push_back(nullptr);
+    execv(binary.c_str(), argv.data());
+    _exit(127);
+  }
+
+  Outcome finish(pid_t child) {
+    int status = 0;
+    waitpid(child, &status, 0);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status), test::read_text(dir_ / "out"),
+            test::read_text(dir_ / "err")};
+  }
+
+  Outcome run(const std::vector<std::string>& arguments) { return finish(start(arguments)); }
+
+  bool has_said(const std::string& text) const {
+    return fs::exists(dir_ / "out") && test::read_text(dir_ / "out").find(text) != std::string::npos;
+  }
+
+  std::string write(const std::string& name, const Json& json) {
+    test::write_text(dir_ / name, json.dump());
+    return (dir_ / name).string();
+  }
+
+  std::string models_file(const std::string& name, const std::vector<Json>& entries) {
+    return write(name, Json(entries));
+  }
+
+  /// A data spec of the first rows of the sampled text.
+  std::string data(int64_t rows) {
+    return write("data.json", {{"token_rows", sampled().string()}, {"max_rows", rows}, {"dataset_display_name", "s"}});
+  }
+
+  static Json entry(const std::string& label, const fs::path& model) {
+    return {{"label", label},
+            {"load_fn", "transformers_auto_bf16"},
+            {"fwd_fn", "transformers"},
+            {"model_dir", model.string()}};
+  }
+
+  static fs::path sampled() { return test::test_data() / "sampled_rows.json"; }
+  static fs::path base() { return test::test_data() / "base"; }
+
+  static void expect_mentions(const std::string& text, const std::string& part) {
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  }
+
+  test::TempDir dir_;
+};
+
+TEST_F(Program, PplMeasuresTheTinyModel) {
+  const Outcome o = run({"ppl", base().string(), "--tokens", sampled().string(), "--json"});
+  ASSERT_EQ(o.status, 0) << o.err;
+  const Json model = Json::parse(o.out)["models"][0];
+  EXPECT_EQ(model["label"], "base");
+  EXPECT_EQ(model["architecture"], "llama");
+  EXPECT_EQ(model["format"], "dense/bf16");
+  EXPECT_NEAR(model["ppl"].get<double>(), 27.934947, 27.934947 * 1e-5);
+  EXPECT_EQ(model["row_nll"].size(), 16u);
+  EXPECT_GT(model["ppl_se"].get<double>(), 0);
+  EXPECT_EQ(model["bits"]["decoder"]["bpw"], 16.0);
+}
+
+TEST_F(Program, CompareSpeaksAsCompareQDoes) {
+  Json reference = entry("HF BF16", base());
+  reference["out_logits"] = "logits";
+  Json overridden = entry("Dequantized", base());
+  overridden["override_bpw_layer"] = 4.5;
+  const std::string models = models_file("models.json", {overridden, reference});
+  const Outcome o = run({"compare", "-d", data(2), "-m", models});
+  ASSERT_EQ(o.status, 0) << o.err;
+  for (const char* line :
+       {"Loading dataset: s\n", "Loading: HF BF16\n", "Loaded dense/bf16 model: 16.0000 bpw (decoder), 16.0000 bpw",
+        "Loaded dense/bf16 model: 4.5000 bpw (decoder)", "Testing: Dequantized\n", "Perplexity: "})
+    expect_mentions(o.out, line);
+  expect_mentions(o.err, "Evaluating: 100%");
+  expect_mentions(o.err, "no KL divergence");
+  EXPECT_LT(o.out.find("Loading: HF BF16"), o.out.find("Loading: Dequantized")) << "the reference comes first";
+
+  const size_t dashes = o.out.find("\n------\n");
+  ASSERT_NE(dashes, std::string::npos) << o.out;
+  const Json last = Json::parse(o.out.substr(dashes + 8));
+  ASSERT_EQ(last.size(), 2u);
+  EXPECT_EQ(last[0]["label"], "HF BF16");
+  EXPECT_EQ(last[0]["layer_bpw"], 16.0);
+  EXPECT_EQ(last[1]["layer_bpw"], 4.5);
+  EXPECT_EQ(last[1]["head_bpw"], 16.0);
+  EXPECT_EQ(last[0]["ppl"], last[1]["ppl"]);
+  EXPECT_FALSE(last[0].contains("kld"));
+}
+
+TEST_F(Program, OneFailingModelDoesNotStopTheOthers) {
+  const std::string models = models_file("models.json", {entry("gone", dir_ / "gone"), entry("base", base())});
+  const std::string report = (dir_ / "report.json").string();
+  const Outcome o = run({"compare", "-d", data(1), "-m", models, "-o", report});
+  EXPECT_EQ(o.status, 1) << o.err;
+  expect_mentions(o.err, "assay: error: gone: ");
+  expect_mentions(o.out, "gone failed: ");
+  const Json json = read_json(report);
+  EXPECT_EQ(json["complete"], true);
+  EXPECT_EQ(json["models"][0]["status"], "failed");
+  EXPECT_EQ(json["models"][1]["status"], "ok");
+}
+
+TEST_F(Program, OverrideTensorsFailTheirModelOnly) {
+  Json exl3 = entry("EXL3", base());
+  exl3["model_dir"] = {base().string(), "override.safetensors"};
+  const Outcome o =
+      run({"compare", "-d", data(1), "-m", models_file("models.json", {exl3, entry("base", base())}), "--json"});
+  EXPECT_EQ(o.status, 1) << o.err;
+  expect_mentions(Json::parse(o.out)["models"][0]["error"], "not supported yet");
+}
+
+TEST_F(Program, AllModelsFailingIsBadInput) {
+  const std::string models = models_file("models.json", {entry("gone", dir_ / "gone")});
+  EXPECT_EQ(run({"compare", "-d", data(1), "-m", models}).status, 2);
+  EXPECT_EQ(run({"ppl", (dir_ / "gone").string()}).status, 2);
+  EXPECT_EQ(run({"inspect", (dir_ / "gone").string()}).status, 2);
+}
+
+TEST_F(Program, TheReportFileIsOpenedBeforeAnythingIsMeasured) {
+  const std::string models = models_file("models.json", {entry("base", base())});
+  const Outcome o = run({"compare", "-d", data(1), "-m", models, "-o", (dir_ / "absent/report.json").string()});
+  EXPECT_EQ(o.status, 2);
+  expect_mentions(o.err, "absent/report.json: cannot write");
+  EXPECT_EQ(o.out.find("Testing"), std::string::npos) << o.out;
+}
+
+TEST_F(Program, ASecondRunIsAnsweredFromTheCacheByContent) {
+  fs::copy(base(), dir_ / "copy", fs::copy_options::recursive);
+  const std::string models = models_file("models.json", {entry("base", base())});
+  const std::string other = models_file("other.json", {entry("another name", dir_ / "copy")});
+  const auto first = Json::parse(run({"compare", "-d", data(2), "-m", models, "--json"}).out)["models"][0];
+  const auto second = Json::parse(run({"compare", "-d", data(2), "-m", other, "--json"}).out)["models"][0];
+  EXPECT_EQ(first["cached"], false);
+  EXPECT_EQ(second["cached"], true);
+  EXPECT_EQ(second["label"], "another name");
+  EXPECT_EQ(first["row_nll"], second["row_nll"]);
+
+  const auto cached = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"compare", "-d", data(2), "-m", models, "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Outcome o = run(arguments);
+    EXPECT_EQ(o.status, 0) << o.err;
+    return Json::parse(o.out)["models"][0]["cached"].get<bool>();
+  };
+  EXPECT_TRUE(cached({}));
+  EXPECT_FALSE(cached({"--precision", "bf16"}));
+  EXPECT_FALSE(cached({"--no-cache"}));
+  EXPECT_FALSE(cached({"-cc"}));
+  EXPECT_TRUE(cached({}));
+}
+
+TEST_F(Program, MaskSelectsModels) {
+  const std::string models = models_file("models.json", {entry("AWQ 4-bit", dir_ / "gone"), entry("base", base())});
+  const Outcome o = run({"compare", "-d", data(1), "-m", models, "-mask", "BASE", "--json"});
+  EXPECT_EQ(o.status, 0) << o.err;
+  EXPECT_EQ(Json::parse(o.out)["models"].size(), 1u);
+}
+
+TEST_F(Program, AnInterruptStopsSoonAndLeavesAValidReport) {
+  Json rows = read_json(sampled());
+  Json many = Json::array();
+  for (int i = 0; i < 200; ++i) many.insert(many.end(), rows.begin(), rows.end());
+  const std::string data = write("data.json", {{"token_rows", write("rows.json", many)}});
+  const std::string models = models_file("models.json", {entry("gone", dir_ / "gone"), entry("base", base())});
+  const std::string report = (dir_ / "report.json").string();
+  const pid_t child = start({"compare", "-d", data, "-m", models, "-o", report, "--threads", "1"});
+  for (int i = 0; i < 600 && !has_said("Testing: base"); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  kill(child, SIGINT);
+  const Outcome o = finish(child);
+  EXPECT_EQ(o.status, 130) << o.err;
+  expect_mentions(o.err, "interrupted");
+  const Json json = read_json(report);
+  EXPECT_EQ(json["complete"], false);
+  ASSERT_EQ(json["models"].size(), 1u);
+  EXPECT_EQ(json["models"][0]["label"], "gone");
+}
+
+TEST_F(Program, AClosedPipeIsAnErrorAndNotACrash) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  close(ends[0]);
+  const pid_t child = fork();
+  if (child == 0) {
+    dup2(ends[1], STDOUT_FILENO);
+    dup2(open((dir_ / "err").c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600), STDERR_FILENO);
+    execl(test::assay_binary().c_str(), "assay", "formats", nullptr);
+    _exit(127);
+  }
+  close(ends[1]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 2);
+}
+
+TEST_F(Program, InspectReadsBitsFromHeaders) {
+  const Outcome o = run({"inspect", base().string(), "--layers"});
+  ASSERT_EQ(o.status, 0) << o.err;
+  expect_mentions(o.out, "dense/bf16");
+  expect_mentions(o.out, "layer 2");
+  const Json json = Json::parse(run({"inspect", "--json", base().string()}).out);
+  EXPECT_EQ(json["models"][0]["bits"]["decoder"]["bits"], 37748736);
+  EXPECT_EQ(json["models"][0]["tensors"]["lm_head.weight"]["shape"], Json({1024, 256}));
+}
+
+TEST_F(Program, InspectHashesTheDecodedWeightsOfTheFixtures) {
+  ASSAY_REQUIRE_FIXTURES();
+  for (const std::string name : {"base", "compressed_tensors/nvfp4", "compressed_tensors/w4a16"}) {
+    SCOPED_TRACE(name);
+    const fs::path model = test::fixtures() / name;
+    const Outcome o = run({"inspect", "--json", "--sha256", model.string()});
+    ASSERT_EQ(o.status, 0) << o.err;
+    const Json tensors = Json::parse(o.out)["models"][0]["tensors"];
+    const Json expected = read_json(model / "expected.json")["decoded"];
+    EXPECT_EQ(tensors.size(), expected.size());
+    for (const auto& [tensor, golden] : expected.items()) {
+      EXPECT_EQ(tensors[tensor]["shape"], golden["shape"]) << tensor;
+      EXPECT_EQ(tensors[tensor]["sha256"], golden["sha256_f32le"]) << tensor;
+    }
+  }
+}
+
+TEST_F(Program, ListsAndHelpAreOnStdout) {
+  expect_mentions(run({"formats"}).out, "nvfp4-pack-quantized");
+  EXPECT_GT(Json::parse(run({"formats", "--json"}).out).size(), 5u);
+  expect_mentions(run({"architectures"}).out, "llama\n");
+  expect_mentions(run({"--help"}).out, "Usage: assay COMMAND");
+  expect_mentions(run({"--version"}).out, "assay ");
+  const Outcome bad = run({"inspekt"});
+  EXPECT_EQ(bad.status, 2);
+  EXPECT_EQ(bad.out, "");
+  expect_mentions(bad.err, "assay: error: unknown command \"inspekt\"; did you mean \"inspect\"?");
+}
+
+}  // namespace
+}  // namespace assay
