@@ -25,7 +25,7 @@ TEST(ResultsTable, DropsFamiliesOfFormatsBeforeItCutsNames) {
   result.models.resize(1);
   result.models[0].storage->format = "compressed-tensors/nvfp4-pack-quantized+dense/bf16";
   EXPECT_NE(results_table(result, 200).find("compressed-tensors/nvfp4-pack-quantized+dense/bf16 "), std::string::npos);
-  const std::string narrow = results_table(result, 90);
+  const std::string narrow = results_table(result, 100);
   EXPECT_NE(narrow.find("HF BF16  nvfp4-pack-quantized+bf16 "), std::string::npos) << narrow;
 }
 
