@@ -29,30 +29,30 @@ Examples:
   assay ppl ~/models/Llama-3.1-8B-NVFP4
   assay compare -d data.json -m models.json -o results.json
 
-Exit status: 0 all done, 1 some models failed (the others are reported), 2 bad usage or input, 130 Ctrl-C.
+Exit status: 0 done, 1 some models failed (others are reported), 2 bad usage or input, 130 Ctrl-C.
 )";
 
 constexpr const char* kRunOptions = R"(
 Measuring:
   --precision f32|bf16     operands of matrix products; sums and statistics are never rounded (f32)
   --activations as-deployed|none
-                           emulate the activation quantization that a checkpoint declares, or measure
-                           its weights only (as-deployed)
+                           emulate the activation quantization that a checkpoint declares, or
+                           measure its weights only (as-deployed)
   --kv-cache as-deployed|none
                            the same for a quantized KV cache (as-deployed)
   --device cpu             where to compute (cpu)
   --threads N              threads to use (all)
-  --memory SIZE            target for the peak, such as 8GiB; beyond it, hidden states go to a file (8GiB)
+  --memory SIZE            target for the peak; beyond it, hidden states go to a file (8GiB)
 
 Results:
-  -o FILE                  JSON report (.csv and .md: a table); opened before the first measurement and
-                           valid after each model
+  -o, --output FILE        JSON report (.csv and .md: a table); opened before the first measurement
+                           and valid after each model
   --json                   print the JSON report, and nothing else, on stdout
 
 Files:
   --data-dir DIR           where data sets are looked for ($ASSAY_DATA)
-  --cache-dir DIR          where finished results are kept ($XDG_CACHE_HOME/assay, ~/.cache/assay); they
-                           are found again by the content of the model, never by its name or date
+  --cache-dir DIR          where finished results are kept ($XDG_CACHE_HOME/assay, ~/.cache/assay);
+                           they are found again by the content of a model, not by name or date
   --no-cache               neither read nor write results there
 )";
 
@@ -61,7 +61,7 @@ constexpr const char* kCompare = R"(Bits per weight and perplexity of several mo
 Usage: assay compare -d FILE -m FILE... [OPTIONS]
 
 Specs (compare_q's, unchanged):
-  -d, --dataspec FILE      what to read: tokenizer_dir, dataset, eval_len, eval_stride, max_rows, ...
+  -d, --dataspec FILE      what to read: tokenizer_dir, dataset, eval_len, eval_stride, max_rows...
   -m, --modelspec FILE...  which models: JSON arrays of {label, model_dir, load_fn, fwd_fn, ...};
                            several files are joined, * is expanded
   -mask, --mask "a;b"      only models whose label contains one of the parts, in any case (and the
@@ -71,7 +71,8 @@ Specs (compare_q's, unchanged):
 )";
 
 constexpr const char* kCompareEnd = R"(
-Paths in a spec count from the spec. load_fn and fwd_fn may name any of compare_q's engines; the files decide.
+Paths in a spec count from the spec. load_fn and fwd_fn may name any of compare_q's engines: what a
+model is, its files say.
 Not in this version: charts (-p -v -mx -my -t -dark -pf) and KL divergence (-kld -lf).
 
 Example:
@@ -83,7 +84,7 @@ constexpr const char* kPpl = R"(Perplexity and bits per weight of one model.
 Usage: assay ppl MODEL [OPTIONS]
 
 Text:
-  --data wiki2|FILE        the wikitext-2 test set (looked for in the data folder), or a text file (wiki2)
+  --data wiki2|FILE        the wikitext-2 test set, found in the data folder, or a text file (wiki2)
   --text FILE              the data set's file, wherever it is, such as wiki.test.raw
   --length N               tokens in a window (2048)
   --stride N               distance of window starts (512)
@@ -103,11 +104,11 @@ constexpr const char* kInspect = R"(What is in a checkpoint, in exact bits, from
 Usage: assay inspect MODEL... [OPTIONS]
 
   --layers                 one line for each layer
-  --sha256                 hash every decoded weight (float32, little-endian, row-major); reads everything
+  --sha256                 hash every decoded weight (float32, little-endian, row-major)
   --json                   print JSON
   --threads N              threads for --sha256 (all)
 
-Bits count every stored tensor that a weight needs: codes, scales, zero points, codebooks, permutations.
+Bits count every stored tensor that a weight needs: codes, scales, zero points, permutations, ...
 Beside them stand the numbers that compare_q would print.
 
 Examples:

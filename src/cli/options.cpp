@@ -1,5 +1,7 @@
 #include "cli/options.h"
 
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdlib>
@@ -186,8 +188,7 @@ bool asks_for(const Arguments& arguments, std::initializer_list<const char*> nam
 }  // namespace
 
 Request parse_command_line(const Arguments& arguments) {
-  if (arguments.empty())
-    fail("no command given; one of: compare, ppl, inspect, formats, architectures (see assay --help)");
+  if (arguments.empty()) fail("no command given; one of: {} (see assay --help)", fmt::join(commands(), ", "));
   const std::string& command = arguments.front();
   Arguments rest(arguments.begin() + 1, arguments.end());
   if (command == "--version") return TextRequest{version_text()};

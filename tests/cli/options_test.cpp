@@ -127,9 +127,9 @@ TEST(Options, HelpIsTextForEveryCommand) {
 }
 
 TEST(Options, HelpFitsOneHundredColumns) {
-  for (const std::string& command : commands()) {
+  for (const std::string command : {"", "compare", "ppl", "inspect", "formats", "architectures"}) {
     std::istringstream page(help_text(command));
-    for (std::string line; std::getline(page, line);) EXPECT_LE(line.size(), 110u) << command << ": " << line;
+    for (std::string line; std::getline(page, line);) EXPECT_LE(line.size(), 100u) << command << ": " << line;
   }
 }
 
