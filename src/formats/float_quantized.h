@@ -23,7 +23,7 @@ class FloatQuantized : public compressed_tensors::Weight {
   explicit FloatQuantized(const Module& module) : Weight(module) {
     codes_ = &module.expect("weight", {DType::F8_E4M3}, {-1, -1});
     require_config(true, 8);
-    describe(codes_->shape[0], codes_->shape[1], kInfo.name);
+    init(codes_->shape[0], codes_->shape[1], kInfo.name);
     scales_ = float_scale_grid();
   }
 

@@ -32,10 +32,10 @@ Frozen::Frozen(const Module& module) : Weight(module) {
     module.refuse(fmt::format("cannot quantize to {}", scheme->describe()));
   }
   if (scheme->scale_dtype.ends_with("uint8")) module.refuse("MX weights that are not compressed yet are not supported");
-  describe(weight_->shape[0], weight_->shape[1], kInfo.name);
+  init(weight_->shape[0], weight_->shape[1], kInfo.name);
   const StoredTensor& scale = module.at("weight_scale");
   if (module.has("weight_global_scale")) {
-    global_ = &module.expect("weight_global_scale", {DType::F32}, {1});
+    global_ = &global_scale();
     if (scale.dtype == DType::F8_E4M3) scales_ = scale_grid(scale, DType::F8_E4M3);
   }
   if (scale.dtype != DType::F8_E4M3 || !global_) scales_ = float_scale_grid();
@@ -45,11 +45,7 @@ Frozen::Frozen(const Module& module) : Weight(module) {
 void Frozen::decode(int64_t begin, int64_t end, float* out) const {
   ScaleGrid::Rows scales = scales_.read(module_, begin, end);
   if (zeros_) read_byte_zero_points(*zeros_, scales);
-  if (global_) {
-    const float global = read_scalar(module_, *global_);
-    for (float& scale : scales.scales) scale /= global;
-    require_finite(module_, *global_, scales.scales);
-  }
+  if (global_) divide_by_global(*global_, scales);
   for (float scale : scales.scales) {
     if (!(scale > 0)) fail("{}: weight_scale holds {}; expected positive scales to divide by", name(), scale);
   }

@@ -27,7 +27,7 @@ class IntQuantized : public compressed_tensors::Weight {
   explicit IntQuantized(const Module& module) : Weight(module) {
     codes_ = &module.expect("weight", {DType::I8}, {-1, -1});
     require_config(false, 0);
-    describe(codes_->shape[0], codes_->shape[1], kInfo.name);
+    init(codes_->shape[0], codes_->shape[1], kInfo.name);
     scales_ = float_scale_grid();
     zeros_ = byte_zero_points(scales_);
   }

@@ -25,7 +25,7 @@ Marlin24::Marlin24(const Module& module) : Weight(module) {
     module.refuse(fmt::format("{}: expected [{}, {}] for {}-bit codes (4 or 8), found {}", codes_->name, cols / 32,
                               rows * bits_ / 2, bits_, codes_->describe()));
   }
-  describe(rows, cols, kInfo.name);
+  init(rows, cols, kInfo.name);
   scales_ = &module.expect("scale_packed", {DType::F16}, {-1, rows_});
   const int64_t groups = scales_->shape[0];
   group_size_ = args() && args()->group_size ? args()->group_size : groups > 0 ? cols_ / groups : 0;

@@ -24,7 +24,7 @@ class Mxfp4Pack : public compressed_tensors::Weight {
   explicit Mxfp4Pack(const Module& module) : Weight(module) {
     codes_ = &module.expect("weight_packed", {DType::U8}, {-1, -1});
     require_config(true, 4, kGroup);
-    describe(codes_->shape[0], codes_->shape[1] * 2, kInfo.name);
+    init(codes_->shape[0], codes_->shape[1] * 2, kInfo.name);
     const StoredTensor& scale = module.expect("weight_scale", {DType::U8, DType::F8_E8M0}, {rows_, -1});
     scales_ = ScaleGrid(module, scale, DType::F8_E8M0, rows_, cols_, 1, kGroup);
   }

@@ -25,7 +25,7 @@ class Mxfp8 : public compressed_tensors::Weight {
   explicit Mxfp8(const Module& module) : Weight(module) {
     codes_ = &module.expect("weight", {DType::F8_E4M3}, {-1, -1});
     require_config(true, 8, kGroup);
-    describe(codes_->shape[0], codes_->shape[1], kInfo.name);
+    init(codes_->shape[0], codes_->shape[1], kInfo.name);
     const StoredTensor& scale = module.expect("weight_scale", {DType::U8, DType::F8_E8M0}, {rows_, -1});
     scales_ = ScaleGrid(module, scale, DType::F8_E8M0, rows_, cols_, 1, kGroup);
   }

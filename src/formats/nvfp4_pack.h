@@ -30,17 +30,15 @@ class Nvfp4Pack : public compressed_tensors::Weight {
   explicit Nvfp4Pack(const Module& module) : Weight(module) {
     codes_ = &module.expect("weight_packed", {DType::U8}, {-1, -1});
     require_config(true, 4, kGroup);
-    describe(codes_->shape[0], codes_->shape[1] * 2, kInfo.name);
+    init(codes_->shape[0], codes_->shape[1] * 2, kInfo.name);
     const StoredTensor& scale = module.expect("weight_scale", {DType::F8_E4M3}, {rows_, -1});
     scales_ = ScaleGrid(module, scale, DType::F8_E4M3, rows_, cols_, 1, kGroup);
-    global_ = &module.expect("weight_global_scale", {DType::F32}, {1});
+    global_ = &global_scale();
   }
 
   void decode(int64_t begin, int64_t end, float* out) const override {
-    const float global = read_scalar(module_, *global_);
     ScaleGrid::Rows scales = scales_.read(module_, begin, end);
-    for (float& scale : scales.scales) scale /= global;
-    require_finite(module_, *global_, scales.scales);
+    divide_by_global(*global_, scales);
     for_rows(module_.checkpoint(), *codes_, cols_ / 2, begin, end, [&](int64_t row, const uint8_t* codes) {
       float* w = out + (row - begin) * cols_;
       unpack_e2m1(codes, cols_, w);

@@ -34,7 +34,7 @@ PackQuantized::PackQuantized(const Module& module) : Weight(module) {
                               codes_->describe(), bits_));
   }
   find_packing(shape[1]);
-  describe(shape[0], shape[1], kInfo.name);
+  init(shape[0], shape[1], kInfo.name);
   scales_ = float_scale_grid();
   if (module.has("weight_g_idx")) groups_ = &module.expect("weight_g_idx", {DType::I32}, {cols_});
   find_zero_points();

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/error.h"
 #include "checkpoint/printable.h"
 #include "formats/format.h"

@@ -26,10 +26,10 @@ class Sparse24Bitmask : public compressed_tensors::SparseWeight {
 
   explicit Sparse24Bitmask(const Module& module)
       : SparseWeight(module, kept_in(module).shape[0], kept_in(module).shape[1] * 2, kInfo.name) {
-    const auto [rows, cols] = read_shape(module);
-    if (rows != rows_ || cols != cols_ || cols_ % 4 != 0) {
-      module.refuse(
-          fmt::format("shape says [{}, {}], but the kept values are half of [{}, {}]", rows, cols, rows_, cols_));
+    const std::pair<int64_t, int64_t> shape = read_shape(module);
+    if (shape != std::pair(rows_, cols_) || cols_ % 4 != 0) {
+      module.refuse(fmt::format("shape says [{}, {}], but the kept values are half of [{}, {}]", shape.first,
+                                shape.second, rows_, cols_));
     }
   }
 

@@ -156,6 +156,8 @@ TEST(Attention, TakesScalesOfTheCachePerTensorOrHead) {
   quantize_activations(quant.k, key.data(), 4);
   EXPECT_EQ(key, (std::vector<float>{1, 224, 1, 288}));
 
+  EXPECT_THROW(quantize_activations(quant.k, key.data(), 3), Error) << "two heads do not share three columns";
+
   const MadeCheckpoint tensor(kCache + std::string(R"({"num_bits":8,"type":"float","strategy":"tensor"}})"), writer);
   EXPECT_THROW(open_attention_quant(tensor.checkpoint(), tensor.config(), "a"), Error) << "two scales for a tensor";
 }

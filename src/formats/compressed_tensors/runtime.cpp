@@ -215,7 +215,9 @@ AttentionQuant attention_quant(const Module& attention) {
   const Config& config = attention.config().parsed<Config>();
   const Subject subject{attention.name(), "Attention"};
   AttentionQuant quant;
-  quant.parts = parts_of(attention);
+  for (const StoredPart& part : parts_of(attention)) {
+    if (part.role == Role::activation_scales || part.role == Role::transform) quant.parts.push_back(part);
+  }
 
   // A regex for the layers inside may match the attention's own name too; those schemes have weights.
   const Group* group = config.group_of(subject);

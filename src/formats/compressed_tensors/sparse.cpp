@@ -12,7 +12,7 @@ SparseWeight::SparseWeight(const Module& module, int64_t rows, int64_t cols, con
     module.refuse(fmt::format("{}: expected floats, F8_E4M3 or I8, found {}", kept_->name, kept_->describe()));
   }
   const char* codes = floats ? "" : kept_->dtype == DType::I8 ? "+int-quantized" : "+float-quantized";
-  describe(rows, cols, variant + codes);
+  init(rows, cols, variant + codes);
   mask_ = &module.expect("bitmask", {DType::U8}, {rows, ceil_div(cols, 8)});
   if (floats) return;
   require_config(kept_->dtype != DType::I8, kept_->dtype == DType::I8 ? 0 : 8);

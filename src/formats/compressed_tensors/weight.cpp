@@ -1,6 +1,7 @@
 #include "formats/compressed_tensors/weight.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "formats/compressed_tensors/runtime.h"
@@ -31,7 +32,7 @@ void Weight::require_config(bool is_float, int bits, int64_t group_size) const {
                              group_size ? fmt::format(" in groups of {}", group_size) : ""));
 }
 
-void Weight::describe(int64_t rows, int64_t cols, std::string variant) {
+void Weight::init(int64_t rows, int64_t cols, std::string variant) {
   rows_ = rows;
   cols_ = cols;
   variant_ = std::move(variant);
@@ -77,6 +78,23 @@ ScaleGrid Weight::float_scale_grid() const {
   if (!is_float(scale.dtype))
     module_.refuse(fmt::format("{}: expected floats, found {}", scale.name, scale.describe()));
   return scale_grid(scale, scale.dtype);
+}
+
+const StoredTensor& Weight::global_scale() const {
+  const StoredTensor& global = module_.at("weight_global_scale");
+  if (global.dtype != DType::F32 || global.elements() != 1) {
+    module_.refuse(fmt::format("{}: expected F32 [1], found {}", global.name, global.describe()));
+  }
+  return global;
+}
+
+void Weight::divide_by_global(const StoredTensor& global, ScaleGrid::Rows& scales) const {
+  const float divisor = read_scalar(module_, global);
+  for (float& scale : scales.scales) {
+    scale /= divisor;
+    if (!std::isfinite(scale))
+      fail("{}: weight_scale / {} is {}, {} being {}", name(), global.name, scale, global.name, divisor);
+  }
 }
 
 const StoredTensor* Weight::byte_zero_points(const ScaleGrid& scales) const {

@@ -23,14 +23,18 @@ class Weight : public StoredWeight {
   /// Refuses unless the config agrees that codes are such numbers; `bits` 0: any.
   void require_config(bool is_float, int bits, int64_t group_size = 0) const;
 
-  /// To be called once, with the sizes of the weight: fills in everything that the base class hands out. `variant`
-  /// stands unless the config has a name for the layout.
-  void describe(int64_t rows, int64_t cols, std::string variant);
+  /// To be called once the sizes of the weight are known: fills in what the base class hands out. `variant`: the
+  /// tool's name of the layout.
+  void init(int64_t rows, int64_t cols, std::string variant);
 
   /// The grid that the config, or else the shape, of "weight_scale" implies.
   ScaleGrid scale_grid(const StoredTensor& scale, DType as) const;
   /// "weight_scale" of a float type.
   ScaleGrid float_scale_grid() const;
+
+  /// "weight_global_scale": one float32.
+  const StoredTensor& global_scale() const;
+  void divide_by_global(const StoredTensor& global, ScaleGrid::Rows& scales) const;
 
   /// "weight_zero_point" as signed bytes, one for each scale; null where the scheme is symmetric and none is stored.
   const StoredTensor* byte_zero_points(const ScaleGrid& scales) const;

@@ -93,7 +93,8 @@ void quantize_row(const ActivationQuant& quant, float* row, int64_t cols) {
   const auto runs = static_cast<int64_t>(quant.scale.size());
   switch (quant.scope) {
     case Scope::tensor:
-      ASSAY_CHECK(runs > 0 && cols % runs == 0);
+      ASSAY_CHECK(runs > 0);
+      if (cols % runs != 0) fail("{} static activation scales do not divide {} columns", runs, cols);
       for (int64_t run = 0, size = cols / runs; run < runs; ++run) {
         float* x = row + run * size;
         if (quant.zero_point.empty()) {

@@ -7,8 +7,8 @@
 namespace assay {
 
 // Quantize-dequantize as compressed-tensors does it in float32: x^ = (round(clamp(x / scale + zero)) - zero) * scale.
-// Loops are written for the vectorizer: no branches, and comparisons that let a NaN through to the output. They stay out
-// of line, since a range known at compile time tempts the compiler to branch on it.
+// Loops are written for the vectorizer: no branches, and comparisons that let a NaN through to the output. They stay
+// out of line, since a range known at compile time tempts the compiler to branch on it.
 
 /// Codes of an element type.
 struct CodeRange {
