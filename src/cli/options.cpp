@@ -67,7 +67,7 @@ class Parser {
 
  private:
   [[noreturn]] void refuse(const std::string& argument) const {
-    if (argument.front() != '-')
+    if (!argument.starts_with('-'))
       fail("{}: unexpected argument \"{}\" (see assay {} --help)", command_, argument, command_);
     Arguments known;
     for (const CLI::Option* option : app_.get_options())

@@ -103,6 +103,7 @@ TEST(Options, BadValuesAndUnknownNamesAreRefusedWithAHint) {
   expect_mentions(refusal({"ppl", "model", "--rows", "-1"}), "--rows");
   expect_mentions(refusal({"ppl"}), "MODEL");
   expect_mentions(refusal({"ppl", "a", "b"}), "unexpected argument \"b\"");
+  expect_mentions(refusal({"ppl", "a", ""}), "unexpected argument \"\"");
   expect_mentions(refusal({"ppl", "model", "--presicion", "f32"}), "did you mean --precision?");
   expect_mentions(refusal({"ppl", "model", "--prec", "f32"}), "unknown option \"--prec\"");
   expect_mentions(refusal({"comapre"}), "did you mean \"compare\"?");
