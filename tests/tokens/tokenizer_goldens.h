@@ -1,4 +1,5 @@
 #pragma once
+#include <iosfwd>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,7 +15,11 @@ struct Golden {
   std::string expected;  // relative to the fixtures' token folder
 };
 
+void PrintTo(const Golden& golden, std::ostream* out);
+
 std::vector<Golden> all_goldens();
+/// Without the small tokenizers of single components.
+std::vector<Golden> goldens_with_wikitext();
 
 /// Opened once for all tests of the program: the large ones take half a second.
 std::shared_ptr<const Tokenizer> shared_tokenizer(const Golden& golden);

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <ostream>
 
 #include "base/json.h"
 #include "support/support.h"
@@ -30,6 +31,12 @@ std::vector<Golden> all_goldens() {
     const std::string stem = std::string("spm/") + name;
     goldens.push_back({std::string("model_") + name, stem + ".tokenizer.model", stem + ".json"});
   }
+  return goldens;
+}
+
+std::vector<Golden> goldens_with_wikitext() {
+  std::vector<Golden> goldens = all_goldens();
+  std::erase_if(goldens, [](const Golden& golden) { return golden.file.starts_with("components/"); });
   return goldens;
 }
 

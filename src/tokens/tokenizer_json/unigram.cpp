@@ -66,13 +66,15 @@ void Unigram::encode(std::string_view piece, std::vector<int32_t>& ids) const {
     ends.push_back(at);
   }
   std::reverse(ends.begin(), ends.end());
+  // The name of the unknown token can be found in text; it counts as unknown, too.
+  const auto unknown = [this](int32_t id) { return id == kUnknown || id == options_.unk; };
   for (size_t i = 0; i < ends.size(); ++i) {
     const Step& step = steps[ends[i]];
-    if (step.id != kUnknown) {
+    if (!unknown(step.id)) {
       ids.push_back(step.id);
       continue;
     }
-    while (i + 1 < ends.size() && steps[ends[i + 1]].id == kUnknown) ++i;
+    while (i + 1 < ends.size() && unknown(steps[ends[i + 1]].id)) ++i;
     append_unknown(piece.substr(step.begin, ends[i] - step.begin), ids);
   }
 }

@@ -1,6 +1,5 @@
 #include "tokens/tokenizer_json/utf8.h"
 
-#include <oniguruma.h>
 #include <utf8proc.h>
 
 #include <cstring>
@@ -109,8 +108,14 @@ bool is_mark(char32_t code, bool nonspacing_only) {
 }
 
 bool is_word(char32_t code) {
-  if (code == 0xb2 || code == 0xb3 || code == 0xb9 || (code >= 0xbc && code <= 0xbe)) return false;  // Oniguruma: true
-  return code == 0x200c || code == 0x200d || ONIGENC_IS_CODE_WORD(ONIG_ENCODING_UTF8, code);
+  if (code == 0x200c || code == 0x200d) return true;
+  // Circled and squared letters are alphabetic symbols.
+  if ((code >= 0x24b6 && code <= 0x24e9) || (code >= 0x1f130 && code <= 0x1f149) ||
+      (code >= 0x1f150 && code <= 0x1f169) || (code >= 0x1f170 && code <= 0x1f189)) {
+    return true;
+  }
+  const auto category = utf8proc_category(static_cast<utf8proc_int32_t>(code));
+  return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NL) || category == UTF8PROC_CATEGORY_PC;
 }
 
 }  // namespace assay::text
