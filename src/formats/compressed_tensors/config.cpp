@@ -129,15 +129,17 @@ bool Transform::applies(const Subject& subject) const {
 
 Config::Config(const QuantConfig& config) {
   const JsonObject json(config.json(), config.where());
+  const std::string format = json.string_or("format", "");
   ignore_ = parse_targets(json, "ignore");
   if (const auto groups = json.object_if("config_groups")) {
     for (const auto& [name, value] : groups->json().items()) {
       const std::string where = groups->where() + ": " + name;
       if (value.is_array()) fail("{}: a preset scheme without its settings; write the scheme out in full", where);
-      add_group(name, JsonObject(value, where));
+      add_group(name, JsonObject(value, where), format);
     }
   }
   kv_cache_ = args_if(json, "kv_cache_scheme");
+  if (const auto sparsity = json.object_if("sparsity_config")) sparsity_format_ = sparsity->string_or("format", "");
   if (const auto transforms = json.object_if("transform_config")) {
     if (const auto groups = transforms->object_if("config_groups")) {
       for (const auto& [name, value] : groups->json().items()) {
@@ -147,9 +149,10 @@ Config::Config(const QuantConfig& config) {
   }
 }
 
-void Config::add_group(const std::string& name, const JsonObject& json) {
-  groups_.push_back(std::make_unique<Group>(
-      Group{name, args_if(json, "weights"), args_if(json, "input_activations"), args_if(json, "output_activations")}));
+void Config::add_group(const std::string& name, const JsonObject& json, const std::string& format) {
+  groups_.push_back(
+      std::make_unique<Group>(Group{name, json.string_or("format", format), args_if(json, "weights"),
+                                    args_if(json, "input_activations"), args_if(json, "output_activations")}));
   for (Target& target : parse_targets(json, "targets")) {
     const std::string text = target.text();
     targets_.insert_or_assign(text, std::pair(std::move(target), groups_.back().get()));

@@ -41,6 +41,7 @@ std::string_view name_of(QuantArgs::Strategy strategy);
 /// One entry of "config_groups".
 struct Group {
   std::string name;
+  std::string format;  // the top-level one where the group names none
   std::optional<QuantArgs> weights, inputs, outputs;
 };
 
@@ -88,12 +89,13 @@ class Config {
 
   const std::optional<QuantArgs>& kv_cache() const { return kv_cache_; }
   const std::vector<Transform>& transforms() const { return transforms_; }
+  const std::string& sparsity_format() const { return sparsity_format_; }
 
   /// The stored matrix [n, n] of a transform group: there is one for each size, wherever in the checkpoint it stands.
   const StoredTensor* transform_matrix(const Checkpoint& checkpoint, const std::string& group, int64_t n) const;
 
  private:
-  void add_group(const std::string& name, const JsonObject& json);
+  void add_group(const std::string& name, const JsonObject& json, const std::string& format);
   void add_transforms(const std::string& name, const JsonObject& json);
 
   std::vector<std::unique_ptr<Group>> groups_;
@@ -101,6 +103,7 @@ class Config {
   std::vector<Target> ignore_;
   std::optional<QuantArgs> kv_cache_;
   std::vector<Transform> transforms_;
+  std::string sparsity_format_;
 
   mutable std::once_flag matrices_once_;
   mutable std::map<std::pair<std::string, int64_t>, const StoredTensor*> matrices_;
