@@ -45,10 +45,11 @@ class SparseBitmask : public compressed_tensors::SparseWeight {
   }
 
  private:
-  static int64_t rows_in(const Module& module) { return module.expect("bitmask", {DType::U8}, {-1, -1}).shape[0]; }
+  static const StoredTensor& mask_in(const Module& module) { return module.expect("bitmask", {DType::U8}, {-1, -1}); }
+  static int64_t rows_in(const Module& module) { return mask_in(module).shape[0]; }
   static int64_t cols_in(const Module& module) {
     const auto [rows, cols] = read_shape(module);
-    const StoredTensor& mask = module.at("bitmask");
+    const StoredTensor& mask = mask_in(module);
     if (rows != mask.shape[0] || cols > mask.shape[1] * 8) {
       module.refuse(fmt::format("shape says [{}, {}], but bitmask is {}", rows, cols, mask.describe()));
     }

@@ -235,6 +235,16 @@ TEST(FormatErrors, NameRowsWhoseMaskAndValuesDisagree) {
   expect_says(decode_error(sparse, any_mask({0, 3}, 0x81)), {"row 1"});
 }
 
+TEST(FormatErrors, RefuseAFlatBitmask) {
+  SafetensorsWriter writer;
+  writer.fill<uint16_t>("a.up_proj.compressed", DType::BF16, {4}, 0);
+  writer.fill<uint8_t>("a.up_proj.bitmask", DType::U8, {2}, 3);
+  writer.add<int64_t>("a.up_proj.row_offsets", DType::I64, {2}, {0, 2});
+  writer.add<int64_t>("a.up_proj.shape", DType::I64, {2}, {2, 6});
+  expect_says(open_error(R"({"quant_method":"compressed-tensors"})", writer),
+              {"bitmask", "expected U8 [any, any]", "found U8 [2]"});
+}
+
 SafetensorsWriter marlin(uint16_t meta) {
   SafetensorsWriter writer;
   writer.fill<int32_t>("a.up_proj.weight_packed", DType::I32, {1, 128}, 0);

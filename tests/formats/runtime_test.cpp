@@ -235,6 +235,20 @@ TEST(Dense, ReadsStackedExpertsAsRows) {
   EXPECT_EQ(row, (std::vector<float>{20, 21, 22, 23}));
 }
 
+TEST(Decode, OfNoRowsDoesNothing) {
+  ASSAY_REQUIRE_FIXTURES();
+  for (const char* fixture : {"marlin24", "mixed_bits", "mixed_block_mx", "nvfp4", "sparse24_fp8", "sparse_bitmask"}) {
+    const Checkpoint checkpoint = Checkpoint::open(test::fixtures() / "compressed_tensors" / fixture);
+    const QuantConfig config = QuantConfig::of(checkpoint);
+    for (const char* name : {"self_attn.k_proj", "mlp.gate_proj", "mlp.down_proj"}) {
+      const auto weight = open_weight({checkpoint, config, std::string("model.layers.0.") + name});
+      for (int64_t row : {int64_t{0}, int64_t{5}, weight->rows()}) {
+        EXPECT_NO_THROW(weight->decode(row, row, nullptr)) << fixture << " " << name;
+      }
+    }
+  }
+}
+
 TEST(Dense, QuantizesInputsWhereOnlyThoseAreDeclared) {
   SafetensorsWriter writer;
   writer.fill<float>("m.weight", DType::F32, {2, 4}, 1);

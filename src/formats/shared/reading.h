@@ -37,6 +37,7 @@ std::vector<T> read_elements(const Checkpoint& checkpoint, const StoredTensor& t
 template <class Row>
 void for_rows(const Checkpoint& checkpoint, const StoredTensor& tensor, int64_t row_bytes, int64_t begin, int64_t end,
               Row&& row) {
+  if (begin >= end) return;
   constexpr int64_t kBuffer = 1 << 16;
   const int64_t chunk = std::clamp<int64_t>(kBuffer / row_bytes, 1, end - begin);
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(chunk * row_bytes);
