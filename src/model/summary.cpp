@@ -56,6 +56,10 @@ std::string describe(const ActivationQuant& quant) {
     case ActivationQuant::Scope::token:
       text += ", one scale a token";
       break;
+    case ActivationQuant::Scope::call:
+      text += ", one scale a token";
+      if (quant.outlier_threshold > 0) text += fmt::format(", columns that reach {} kept", quant.outlier_threshold);
+      break;
     case ActivationQuant::Scope::group:
       text += fmt::format(", one scale for {} columns", quant.group_size);
       break;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -101,6 +102,18 @@ INSTANTIATE_TEST_SUITE_P(Formats, EveryFixture,
                                          "compressed_tensors/w4a16_asym", "compressed_tensors/w4a16_head",
                                          "compressed_tensors/w8a8"),
                          [](const auto& info) { return info.param.substr(info.param.find('/') + 1); });
+
+INSTANTIATE_TEST_SUITE_P(Codebooks, EveryFixture,
+                         testing::Values("aqlm/aqlm-1x12-g8-head", "aqlm/aqlm-1x16-g8", "aqlm/aqlm-2x8-g8",
+                                         "bitsandbytes/fp4-b128", "bitsandbytes/int8", "bitsandbytes/nf4-dq-head",
+                                         "vptq/vptq-v4-k64-r16-g4", "vptq/vptq-v4-k65536-r65536",
+                                         "vptq/vptq-v6-k1024-outlier", "vptq/vptq-v8-k512-r256"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace_if(
+                               name.begin(), name.end(), [](char c) { return c == '/' || c == '-'; }, '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace assay

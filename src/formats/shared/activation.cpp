@@ -112,6 +112,8 @@ void quantize_row(const ActivationQuant& quant, float* row, int64_t cols) {
         quantize_dynamic<kElement>(quant, range, row + i, std::min(quant.group_size, cols - i));
       }
       return;
+    case Scope::call:
+      ASSAY_CHECK(!"a call is more than a row");
   }
 }
 

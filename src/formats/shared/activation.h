@@ -12,6 +12,7 @@ struct ActivationQuant {
     tensor,  ///< static scale(s) from the checkpoint
     token,   ///< one dynamic scale a row
     group,   ///< one dynamic scale for each group_size columns
+    call,    ///< one dynamic scale a row, and columns that a whole call of the layer leaves as they are
   };
   enum class ScaleRule : uint8_t {
     plain,  ///< float32 scale
@@ -25,6 +26,7 @@ struct ActivationQuant {
   int bits = 8;
   bool symmetric = true;
   int64_t group_size = 0;
+  float outlier_threshold = 0;    ///< call: magnitude that makes an outlier of a column; 0: none is
   float global_scale = 1;         ///< nvfp4
   std::vector<float> scale;       ///< static: one value, or one for each of equal runs of columns (heads)
   std::vector<float> zero_point;  ///< same length as scale, or empty
@@ -33,7 +35,7 @@ struct ActivationQuant {
   bool operator==(const ActivationQuant&) const = default;
 };
 
-/// Quantizes and dequantizes one row of `cols` values in place.
+/// Quantizes and dequantizes one row of `cols` values in place. See outliers.h for Scope::call.
 void quantize_activations(const ActivationQuant& quant, float* row, int64_t cols);
 
 }  // namespace assay

@@ -88,6 +88,12 @@ ASSAY_HD inline float round_to_e4m3(float value) {
 ASSAY_HD inline float round_to_e2m1(float value) {
   return round_to_minifloat<0, 1>(value);
 }
+/// Nearest float16, ties to even, as a float32; infinite from 65520 up.
+ASSAY_HD inline float round_to_f16(float value) {
+  const float rounded = round_to_minifloat<-14, 10>(value);
+  const uint32_t sign = bits_of_float(value) & kSignBit;
+  return float_of_bits(bits_of_float(rounded) ^ sign) > 65504 ? float_of_bits(kExponentBits | sign) : rounded;
+}
 /// Nearest integer, ties to even, for |value| < 2^22. The sign of a zero stays.
 ASSAY_HD inline float round_to_integer(float value) {
   constexpr float kShift = 12582912;  // 1.5 * 2^23

@@ -28,4 +28,27 @@ ASSAY_HD inline void unpack_e4m3(const uint8_t* codes, int64_t count, float* out
   }
 }
 
+/// The values of both nibbles of every byte under a table of 16.
+struct NibblePairs {
+  struct Pair {
+    float high, low;
+  };
+  Pair of[256];
+
+  explicit NibblePairs(const float* values) {
+    for (int byte = 0; byte < 256; ++byte) of[byte] = {values[byte >> 4], values[byte & 15]};
+  }
+};
+
+/// `count` codes, two a byte, the first in the high nibble, from code `skip` (0 or 1) of the first byte on.
+inline void unpack_high_nibble_first(const uint8_t* codes, int64_t skip, int64_t count, const NibblePairs& pairs,
+                                     float* out) {
+  if (skip == 1 && count > 0) {
+    *out++ = pairs.of[*codes++].low;
+    --count;
+  }
+  for (int64_t i = 0; i < count / 2; ++i) std::memcpy(out + 2 * i, &pairs.of[codes[i]], sizeof(NibblePairs::Pair));
+  if (count % 2 == 1) out[count - 1] = pairs.of[codes[count / 2]].high;
+}
+
 }  // namespace assay
