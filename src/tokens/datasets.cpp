@@ -118,7 +118,7 @@ fs::path file_in(const fs::path& folder, const Source& source) {
   fail(
       "data set \"{}\" ({} {} {}) is not on this machine{}; data sets are not downloaded. It is needed as a plain text "
       "file or as JSON lines with the column \"{}\"{}. Looked for: {}. Set \"dataset_path\" in the data spec to the "
-      "file or its folder, or add its folder to the data folders",
+      "file or its folder, name the file with --text, or its folder with --data-dir or $ASSAY_DATA",
       request.dataset, source.repository, source.configuration.empty() ? "-" : source.configuration, source.split,
       near ? fmt::format(" (did you mean \"{}\"?)", *near) : "", source.column,
       source.wikitext_folder.empty() ? "" : fmt::format(", here {}/{}", source.wikitext_folder, source.file_names()[0]),
