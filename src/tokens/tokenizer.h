@@ -34,6 +34,7 @@ class Tokenizer {
 };
 
 /// `path`: a directory with tokenizer.json (or tokenizer.json.xz, or tokenizer.model), or such a file itself.
+/// A folder is a checkpoint, and its tokenizer_config.json is heeded; a file by name is taken as it is.
 /// Throws Error when there is none, it is damaged, or has a component that assay does not know.
 std::unique_ptr<Tokenizer> open_tokenizer(const std::filesystem::path& path);
 

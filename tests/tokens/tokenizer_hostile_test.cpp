@@ -48,6 +48,8 @@ std::vector<Broken> broken_files() {
       {"NoModel", "{}", "\"model\" is missing"},
       {"DeepNesting", std::string(1000000, '['), "nested deeper"},
       {"UnknownModel", with("/model/type", "GPT").dump(), "\"GPT\""},
+      {"NoVocabulary", R"({"model":{"type":"BPE","merges":[]}})", "no vocabulary"},
+      {"VocabularyOfAnotherModel", R"({"model":{"type":"Unigram","vocab":{"a":0}}})", "no vocabulary"},
       {"NegativeId", with("/model/vocab/a", -1).dump(), "id -1"},
       {"EnormousId", with("/model/vocab/a", int64_t{1} << 40).dump(), "1099511627776"},
       {"IdBeyond64Bits", R"({"model":{"type":"BPE","vocab":{"a":99999999999999999999},"merges":[]}})", "vocab"},

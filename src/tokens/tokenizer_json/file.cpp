@@ -43,13 +43,13 @@ class Reader {
   }
 
   bool key(std::string& name) {
-    if (stack_.size() == 1) root_key_ = name;
-    if (stack_.size() == 2) model_key_ = name;
     if (place_ == Place::kVocab) {
       first_ = std::move(name);
-    } else {
-      key_ = std::move(name);
+      return true;
     }
+    if (stack_.size() == 1) root_key_ = name;
+    if (stack_.size() == 2) model_key_ = name;
+    key_ = std::move(name);
     return true;
   }
 

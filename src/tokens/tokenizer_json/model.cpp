@@ -79,12 +79,18 @@ std::unique_ptr<Model> make_model(TokenizerFile& file) {
     type = !file.scored.empty() ? "Unigram" : file.merges.size() > 0 ? "BPE" : "WordLevel";
     if (model.has("max_input_chars_per_word")) type = "WordPiece";
   }
+  if (type != "BPE" && type != "Unigram" && type != "WordPiece" && type != "WordLevel") {
+    fail("{}: model of type \"{}\" is not known to assay; known are BPE, Unigram, WordPiece, WordLevel", model.where(),
+         type);
+  }
+  if (type == "Unigram" ? file.scored.empty() : file.vocab.size() == 0) {
+    fail("{}: no vocabulary, expected \"vocab\" as {}", model.where(),
+         type == "Unigram" ? "a list of [piece, score]" : "an object from piece to id");
+  }
   if (type == "BPE") return make_bpe(model, file);
   if (type == "Unigram") return make_unigram(model, file);
   if (type == "WordPiece") return make_word_piece(model, file);
-  if (type == "WordLevel") return make_word_level(model, file);
-  fail("{}: model of type \"{}\" is not known to assay; known are BPE, Unigram, WordPiece, WordLevel", model.where(),
-       type);
+  return make_word_level(model, file);
 }
 
 }  // namespace assay::text
