@@ -102,8 +102,8 @@ class Device {
   /// gate = act(gate) * up, elementwise.
   virtual void gate(Gate act, Matrix gate, Matrix up) = 0;
 
-  /// Emulates activation quantization in place, row by row.
-  virtual void quantize(const ActivationQuant& quant, Matrix x) = 0;
+  /// Emulates activation quantization in place, row by row; with Scope::call, `call` rows at a time.
+  virtual void quantize(const ActivationQuant& quant, Matrix x, int64_t call = 1) = 0;
 
   /// out[i] = x[rows[i]].
   virtual void gather(Matrix x, std::span<const int32_t> rows, Matrix out) = 0;

@@ -74,9 +74,11 @@ void AttentionBlock::run(RunContext& context, Matrix x) const {
 
   times.time("norm", [&] { norm_.apply(device, x, normed); });
   const auto inputs = times.time("activations", [&] {
-    const Matrix q_in = q_.input().apply(device, workspace, "q input", normed);
-    const Matrix k_in = k_.input() == q_.input() ? q_in : k_.input().apply(device, workspace, "k input", normed);
-    const Matrix v_in = v_.input() == q_.input() ? q_in : v_.input().apply(device, workspace, "v input", normed);
+    const Matrix q_in = q_.input().apply(device, workspace, "q input", normed, context.length);
+    const Matrix k_in =
+        k_.input() == q_.input() ? q_in : k_.input().apply(device, workspace, "k input", normed, context.length);
+    const Matrix v_in =
+        v_.input() == q_.input() ? q_in : v_.input().apply(device, workspace, "v input", normed, context.length);
     return std::array{q_in, k_in, v_in};
   });
   times.time("linear", [&] {
@@ -94,7 +96,8 @@ void AttentionBlock::run(RunContext& context, Matrix x) const {
                                spec_->window};
     device.attention(q, k, v, mixed, context.length, shape, context.store.precision());
   });
-  const Matrix o_in = times.time("activations", [&] { return o_.input().apply(device, workspace, "o input", mixed); });
+  const Matrix o_in =
+      times.time("activations", [&] { return o_.input().apply(device, workspace, "o input", mixed, context.length); });
   times.time("linear", [&] { o_.apply(device, workspace, o_in, x, true); });
 }
 
@@ -125,15 +128,15 @@ Mlp::Mlp(RunContext& context, const MlpSpec& spec)
       up_(context.store, spec.up, context.options.as_deployed),
       down_(context.store, spec.down, context.options.as_deployed) {}
 
-void Mlp::run(RunContext& context, Matrix x, Matrix y, bool accumulate) const {
+void Mlp::run(RunContext& context, Matrix x, Matrix y, bool accumulate, int64_t call) const {
   Device& device = context.device;
   Workspace& workspace = context.workspace;
   StageTimes& times = context.times;
   const Matrix gate = workspace.get("gate", x.rows, gate_.out()), up = workspace.get("up", x.rows, up_.out());
   const auto inputs = times.time("activations", [&] {
-    const Matrix gate_in = gate_.input().apply(device, workspace, "gate input", x);
-    return std::pair(gate_in,
-                     up_.input() == gate_.input() ? gate_in : up_.input().apply(device, workspace, "up input", x));
+    const Matrix gate_in = gate_.input().apply(device, workspace, "gate input", x, call);
+    return std::pair(
+        gate_in, up_.input() == gate_.input() ? gate_in : up_.input().apply(device, workspace, "up input", x, call));
   });
   times.time("linear", [&] {
     gate_.apply(device, workspace, inputs.first, gate, false);
@@ -141,7 +144,7 @@ void Mlp::run(RunContext& context, Matrix x, Matrix y, bool accumulate) const {
   });
   times.time("gate", [&] { device.gate(activation_, gate, up); });
   const Matrix down_in =
-      times.time("activations", [&] { return down_.input().apply(device, workspace, "down input", gate); });
+      times.time("activations", [&] { return down_.input().apply(device, workspace, "down input", gate, call); });
   times.time("linear", [&] { down_.apply(device, workspace, down_in, y, accumulate); });
 }
 
@@ -152,7 +155,7 @@ MlpBlock::MlpBlock(RunContext& context, const LayerSpec& layer)
 void MlpBlock::run(RunContext& context, Matrix x) const {
   const Matrix normed = context.workspace.get("normed", x.rows, x.cols);
   context.times.time("norm", [&] { norm_.apply(context.device, x, normed); });
-  mlp_.run(context, normed, x, true);
+  mlp_.run(context, normed, x, true, context.length);
 }
 
 }  // namespace assay

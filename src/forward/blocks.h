@@ -76,8 +76,8 @@ class AttentionBlock {
 class Mlp {
  public:
   Mlp(RunContext& context, const MlpSpec& spec);
-  /// y = mlp(x), or y += mlp(x).
-  void run(RunContext& context, Matrix x, Matrix y, bool accumulate) const;
+  /// y = mlp(x), or y += mlp(x). `call`: as LinearInput::apply() has it.
+  void run(RunContext& context, Matrix x, Matrix y, bool accumulate, int64_t call) const;
 
  private:
   Device::Gate activation_;

@@ -176,7 +176,7 @@ Trace trace(Device& device, const OpenModel& model, std::span<const int32_t> ids
   const Linear head(store, spec.head, options.as_deployed);
   const Matrix logits = pass.context().workspace.get("logits", length, spec.vocab);
   head.apply(device, pass.context().workspace,
-             head.input().apply(device, pass.context().workspace, "head input", normed), logits, false);
+             head.input().apply(device, pass.context().workspace, "head input", normed, length), logits, false);
   result.logits = keep(logits);
   return result;
 }

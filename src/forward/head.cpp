@@ -55,10 +55,10 @@ void score(RunContext& context, const Norm& norm, const EvalInput& input, Hidden
   for (int64_t first = 0; first < spec.out; first += step) {
     const auto weight = context.times.time("wait for weights", [&] { return next.get(); });
     if (first + step < spec.out) next = load(first + step);
-    const int64_t chunk = plan.rows_per_chunk * input.length;
+    const int64_t chunk = plan.rows_per_chunk * input.count;
     for (int64_t t = 0; t < scored; t += chunk) {
       const int64_t count = std::min(chunk, scored - t);
-      const Matrix x = head_input.apply(device, context.workspace, "head input", hidden.get(t, count));
+      const Matrix x = head_input.apply(device, context.workspace, "head input", hidden.get(t, count), input.count);
       context.times.time("head", [&] {
         device.reduce_logits(x, *weight, first, std::span(targets).subspan(t, count),
                              std::span(state).subspan(t, count));

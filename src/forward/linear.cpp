@@ -81,7 +81,8 @@ LinearInput::LinearInput(WeightStore& store, const StoredWeight& stored, bool as
   if (as_deployed) quant_ = stored.input_quant();
 }
 
-Matrix LinearInput::apply(Device& device, Workspace& workspace, const std::string& purpose, Matrix x) const {
+Matrix LinearInput::apply(Device& device, Workspace& workspace, const std::string& purpose, Matrix x,
+                          int64_t call) const {
   if (!transform_ && !quant_.active()) return x;
   const Matrix y = workspace.get(purpose, x.rows, x.cols);
   if (transform_) {
@@ -89,7 +90,7 @@ Matrix LinearInput::apply(Device& device, Workspace& workspace, const std::strin
   } else {
     device.copy(x, y);
   }
-  device.quantize(quant_, y);
+  device.quantize(quant_, y, call);
   return y;
 }
 

@@ -55,8 +55,9 @@ class LinearInput {
   LinearInput() = default;
   LinearInput(WeightStore& store, const StoredWeight& stored, bool as_deployed);
 
-  /// x as the product sees it, in the workspace under `purpose`; x itself when there is nothing to do.
-  Matrix apply(Device& device, Workspace& workspace, const std::string& purpose, Matrix x) const;
+  /// x as the product sees it, in the workspace under `purpose`; x itself when there is nothing to do. `call`: rows
+  /// that one call of the checkpoint's own library would see.
+  Matrix apply(Device& device, Workspace& workspace, const std::string& purpose, Matrix x, int64_t call) const;
   bool operator==(const LinearInput&) const = default;
 
  private:

@@ -93,7 +93,8 @@ void run_moe(RunContext& context, const LayerSpec& layer, HiddenStates& hidden, 
       const Matrix y = context.workspace.get("expert output", rows, hidden.width());
       hidden.gather(tokens, x);
       norm.apply(device, x, x);
-      mlp->run(context, x, y, false);
+      // Which tokens share a call is the batch's accident: each is on its own here.
+      mlp->run(context, x, y, false, 1);
       sums.scatter_add(y, tokens, std::span(expert.weights).subspan(first, rows));
       done += rows;
       progress(static_cast<double>(done) / static_cast<double>(total));

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -83,6 +84,18 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, FormatFixture,
                          [](const auto& info) {
                            std::string name = info.param;
                            return name.substr(name.find('/') + 1);
+                         });
+
+INSTANTIATE_TEST_SUITE_P(Codebooks, FormatFixture,
+                         testing::Values("aqlm/aqlm-1x12-g8-head", "aqlm/aqlm-1x16-g8", "aqlm/aqlm-2x8-g8",
+                                         "bitsandbytes/fp4-b128", "bitsandbytes/int8", "bitsandbytes/nf4-dq-head",
+                                         "vptq/vptq-v4-k64-r16-g4", "vptq/vptq-v4-k65536-r65536",
+                                         "vptq/vptq-v6-k1024-outlier", "vptq/vptq-v8-k512-r256"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace_if(
+                               name.begin(), name.end(), [](char c) { return c == '/' || c == '-'; }, '_');
+                           return name;
                          });
 
 TEST_P(FormatFixture, WeightsOnlyNllOfEveryRowEqualsTheGolden) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -126,6 +127,25 @@ INSTANTIATE_TEST_SUITE_P(
         Fixture{"compressed_tensors/sparse_bitmask", "compressed-tensors/sparse-bitmask"},
         Fixture{"compressed_tensors/marlin24", "compressed-tensors/marlin-24"}),
     [](const auto& info) { return info.param.folder.substr(info.param.folder.find('/') + 1); });
+
+INSTANTIATE_TEST_SUITE_P(Codebooks, StorageGoldens,
+                         testing::Values(Fixture{"aqlm/aqlm-1x12-g8-head", "aqlm/1x12-g8"},
+                                         Fixture{"aqlm/aqlm-1x16-g8", "dense/f16+aqlm/1x16-g8"},
+                                         Fixture{"aqlm/aqlm-2x8-g8", "aqlm/2x8-g8"},
+                                         Fixture{"bitsandbytes/fp4-b128", "bitsandbytes/fp4"},
+                                         Fixture{"bitsandbytes/int8", "bitsandbytes/int8",
+                                                 "int8, one scale a token, columns that reach 3 kept"},
+                                         Fixture{"bitsandbytes/nf4-dq-head", "bitsandbytes/nf4"},
+                                         Fixture{"vptq/vptq-v4-k64-r16-g4", "vptq/v4-k64-r16"},
+                                         Fixture{"vptq/vptq-v4-k65536-r65536", "dense/f16+vptq/v4-k65536-r65536"},
+                                         Fixture{"vptq/vptq-v6-k1024-outlier", "vptq/v6-k1024-outliers"},
+                                         Fixture{"vptq/vptq-v8-k512-r256", "vptq/v8-k512-r256"}),
+                         [](const auto& info) {
+                           std::string name = info.param.folder;
+                           std::replace_if(
+                               name.begin(), name.end(), [](char c) { return c == '/' || c == '-'; }, '_');
+                           return name;
+                         });
 
 TEST(Storage, OfATiedHeadIsTheEmbeddings) {
   test::TinyModel model = test::tiny_llama();

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "device/open.h"
+#include "formats/shared/outliers.h"
 
 namespace assay {
 
@@ -63,8 +64,14 @@ void CpuDevice::copy(Matrix x, Matrix y) {
   });
 }
 
-void CpuDevice::quantize(const ActivationQuant& quant, Matrix x) {
+void CpuDevice::quantize(const ActivationQuant& quant, Matrix x, int64_t call) {
   if (!quant.active()) return;
+  if (quant.scope == ActivationQuant::Scope::call) {
+    ASSAY_CHECK(call > 0 && x.rows % call == 0);
+    return for_row_tiles(x.rows, call, [&](int64_t first, int64_t count) {
+      quantize_call(quant, x.row(first), count, x.cols, x.stride);
+    });
+  }
   for_row_tiles(x.rows, 16, [&](int64_t first, int64_t count) {
     for (int64_t r = first; r < first + count; ++r) quantize_activations(quant, x.row(r), x.cols);
   });

@@ -29,7 +29,7 @@ class CpuDevice final : public Device {
   void attention(Matrix q, Matrix k, Matrix v, Matrix out, int64_t length, const AttentionShape& shape,
                  Precision precision) override;
   void gate(Gate act, Matrix gate, Matrix up) override;
-  void quantize(const ActivationQuant& quant, Matrix x) override;
+  void quantize(const ActivationQuant& quant, Matrix x, int64_t call) override;
   void gather(Matrix x, std::span<const int32_t> rows, Matrix out) override;
   void scatter_add(Matrix x, std::span<const int32_t> rows, std::span<const float> scale, Matrix y) override;
   void add(Matrix x, Matrix y) override;

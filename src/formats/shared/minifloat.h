@@ -90,9 +90,23 @@ ASSAY_HD inline float round_to_e2m1(float value) {
 }
 /// Nearest float16, ties to even, as a float32; infinite from 65520 up.
 ASSAY_HD inline float round_to_f16(float value) {
-  const float rounded = round_to_minifloat<-14, 10>(value);
   const uint32_t sign = bits_of_float(value) & kSignBit;
-  return float_of_bits(bits_of_float(rounded) ^ sign) > 65504 ? float_of_bits(kExponentBits | sign) : rounded;
+  const bool overflows = float_of_bits(bits_of_float(value) ^ sign) >= 65520;
+  return overflows ? float_of_bits(kExponentBits | sign) : round_to_minifloat<-14, 10>(value);
+}
+/// The code nearest to a value, ties to even. A NaN stays one.
+ASSAY_HD inline uint16_t bits_of_f16(float value) {
+  const auto sign = static_cast<uint16_t>(bits_of_float(value) >> 16 & 0x8000u);
+  if (value != value) return sign | 0x7E00u;
+  const float rounded = float_of_bits(bits_of_float(round_to_f16(value)) & ~kSignBit);
+  if (rounded > 65504) return sign | 0x7C00u;
+  constexpr float kScale = float_of_bits(15u << 23);  // 2^-112: moves the exponent's bias from 127 to 15
+  return sign | static_cast<uint16_t>(bits_of_float(rounded * kScale) >> 13);
+}
+ASSAY_HD inline uint16_t bits_of_bf16(float value) {
+  const uint32_t bits = bits_of_float(value);
+  if (value != value) return static_cast<uint16_t>(bits >> 16 | 0x40u);
+  return static_cast<uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1)) >> 16);
 }
 /// Nearest integer, ties to even, for |value| < 2^22. The sign of a zero stays.
 ASSAY_HD inline float round_to_integer(float value) {
