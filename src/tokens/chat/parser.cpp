@@ -78,7 +78,7 @@ class Parser {
   If if_block() {
     If out;
     while (true) {
-      ExpressionPtr condition = expressions_.tuple();
+      ExpressionPtr condition = expressions_.tuple(false);
       end_block();
       out.branches.emplace_back(std::move(condition), body({"elif", "else", "endif"}));
       if (!tokens_.skip_name("elif")) break;

@@ -40,39 +40,44 @@ Value::Value(double value) : storage_(value) {}
 Value::Value(std::string text, bool safe)
     : storage_(Text{std::make_shared<const std::string>(std::move(text)), safe}) {}
 Value::Value(Namespace* space) : storage_(space) {}
-Value::Value(Storage storage) : storage_(std::move(storage)) {}
 Value::Value(const Value& other) = default;
 Value::Value(Value&& other) noexcept = default;
 Value& Value::operator=(const Value& other) = default;
 Value& Value::operator=(Value&& other) noexcept = default;
 Value::~Value() = default;
 
+template <class T>
+Value Value::holding(T held) {
+  Value out;
+  out.storage_ = std::move(held);
+  return out;
+}
+
 Value Value::none() {
-  return Value(Storage(None{}));
+  return holding(None{});
 }
 Value Value::undefined(std::string what) {
-  return Value(Storage(Undefined{std::move(what)}));
+  return holding(Undefined{std::move(what)});
 }
 
 Value Value::list(std::vector<Value> items, bool tuple) {
   int deepest = 0;
   for (const Value& item : items) deepest = std::max(deepest, item.nesting());
-  return Value(Storage(std::make_shared<const List>(List{std::move(items), tuple, checked_nesting(deepest)})));
+  return holding(std::make_shared<const List>(List{std::move(items), tuple, checked_nesting(deepest)}));
 }
 
 Value Value::dict(std::vector<std::pair<Value, Value>> entries) {
   int deepest = 0;
   for (const auto& [key, value] : entries) deepest = std::max(deepest, value.nesting());
-  return Value(Storage(std::make_shared<const Dict>(Dict{std::move(entries), checked_nesting(deepest)})));
+  return holding(std::make_shared<const Dict>(Dict{std::move(entries), checked_nesting(deepest)}));
 }
 
 Value Value::function(std::function<Value(const Arguments&)> call, const Value& captured) {
-  return Value(
-      Storage(std::make_shared<const Function>(Function{std::move(call), checked_nesting(captured.nesting())})));
+  return holding(std::make_shared<const Function>(Function{std::move(call), checked_nesting(captured.nesting())}));
 }
 
 Value Value::loop(Loop loop) {
-  return Value(Storage(std::make_shared<const Loop>(std::move(loop))));
+  return holding(std::make_shared<const Loop>(std::move(loop)));
 }
 
 Value Value::from_json(const nlohmann::ordered_json& json) {

@@ -115,7 +115,8 @@ class Value {
   const Storage& storage() const { return storage_; }
 
  private:
-  explicit Value(Storage storage);
+  template <class T>
+  static Value holding(T held);
   Storage storage_;
 };
 
