@@ -68,10 +68,18 @@ std::string describe(const ActivationQuant& quant) {
     case ActivationQuant::ScaleRule::plain:
       break;
     case ActivationQuant::ScaleRule::nvfp4:
+    case ActivationQuant::ScaleRule::nvfp4_multiply:
       text += " (NVFP4)";
       break;
+    case ActivationQuant::ScaleRule::power_of_two:
+      text += quant.group_size == 32 ? " (MX)" : ", a power of two";
+      break;
     case ActivationQuant::ScaleRule::mx:
+    case ActivationQuant::ScaleRule::mx_floor:
       text += " (MX)";
+      break;
+    case ActivationQuant::ScaleRule::e5m3:
+      text += " (E5M3 scales)";
       break;
   }
   return text;

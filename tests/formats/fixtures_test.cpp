@@ -115,5 +115,17 @@ INSTANTIATE_TEST_SUITE_P(Codebooks, EveryFixture,
                            return name;
                          });
 
+/// "modelopt/w4a16-awq" is called modelopt_w4a16_awq.
+std::string full_name(const testing::TestParamInfo<std::string>& info) {
+  std::string name = info.param;
+  for (char& c : name) c = c == '/' || c == '-' ? '_' : c;
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(OtherTools, EveryFixture,
+                         testing::Values("fp8_block/b128", "fp8_block/b96x160-edge", "fp8_tensor/static",
+                                         "fbgemm_fp8/rowwise"),
+                         full_name);
+
 }  // namespace
 }  // namespace assay

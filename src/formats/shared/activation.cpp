@@ -15,6 +15,7 @@ namespace {
 using Element = ActivationQuant::Element;
 using Scope = ActivationQuant::Scope;
 using ScaleRule = ActivationQuant::ScaleRule;
+using Arithmetic = ActivationQuant::Arithmetic;
 
 constexpr float kTiniestScale = std::numeric_limits<float>::epsilon();  // in the place of a scale of 0
 
@@ -52,6 +53,17 @@ float nvfp4_scale(float amax, float global) {
   return (scale == 0 ? 0.125f : scale) / global;
 }
 
+/// The same where the global scale multiplies. May be 0: then so is every value.
+float nvfp4_multiplied_scale(float amax, float global) {
+  return round_to_e4m3(std::min(amax / (kLargestE2m1 * global), kLargestE4m3)) * global;
+}
+
+/// The least power of two that is not below.
+float next_power_of_two(float scale) {
+  const uint32_t exponent = (bits_of_float(scale) + 0x7FFFFF) >> 23;
+  return float_of_e8m0(static_cast<uint8_t>(std::min(exponent, 255u)));
+}
+
 /// MX: a power of two. The largest magnitude is rounded to one, up from a mantissa of 1.75, and must come out as the
 /// largest power of two of the element type.
 template <Element kElement>
@@ -61,35 +73,79 @@ float mx_scale(float amax) {
   return float_of_e8m0(static_cast<uint8_t>(std::clamp(exponent, 0, 255)));
 }
 
+/// The same with the exponent as it is, so that magnitudes above the element type's largest saturate. Integers count as
+/// having two bits before the point.
 template <Element kElement>
-void quantize_dynamic(const ActivationQuant& quant, CodeRange range, float* x, int64_t count) {
-  if (!quant.symmetric) {
-    const auto [least, greatest] = extremes(x, count);
-    const float spread = (greatest - least) / (range.high - range.low);
-    const float scale = spread == 0 ? kTiniestScale : spread;
-    const float zero = round_to_integer(std::clamp(range.low - least / scale, range.low, range.high));
-    return quantize_run<kElement>(x, count, range, scale, zero);
+float mx_floor_scale(float amax) {
+  constexpr int kLargestExponent = kElement == Element::e4m3 ? 8 : 2;
+  const int exponent = static_cast<int>(bits_of_float(amax) >> 23) - kLargestExponent;
+  return float_of_e8m0(static_cast<uint8_t>(std::max(exponent, 0)));
+}
+
+/// May be 0: then so is every value.
+float e5m3_scale(float amax) {
+  constexpr float kLargest = 114688;  // code 254; 255 is NaN
+  return round_to_minifloat<-14, 3>(std::min(amax / kLargestE2m1, kLargest));
+}
+
+template <Element kElement>
+void quantize_asymmetric(const ActivationQuant& quant, CodeRange range, float* x, int64_t count) {
+  const auto [least, greatest] = extremes(x, count);
+  float scale = std::max(greatest - least, quant.least_amax) / (range.high - range.low);
+  if (scale == 0) scale = kTiniestScale;
+  if (quant.arithmetic == Arithmetic::reciprocal) {
+    const float zero = std::clamp(range.low - round_to_integer(least / scale), range.low, range.high);
+    return quantize_multiplied<kElement>(x, count, range, 1 / scale, scale, zero);
   }
-  const float amax = largest(x, count);
-  float scale = 0;
+  const float zero = round_to_integer(std::clamp(range.low - least / scale, range.low, range.high));
+  quantize_run<kElement>(x, count, range, scale, zero);
+}
+
+template <Element kElement>
+float dynamic_scale(const ActivationQuant& quant, CodeRange range, float amax) {
+  const float top = quant.top > 0 ? quant.top : (range.high - range.low) / 2;
+  const float scale = amax / top;
   switch (quant.scale_rule) {
     case ScaleRule::plain:
-      scale = amax / ((range.high - range.low) / 2);
-      if (scale == 0) scale = kTiniestScale;
-      break;
+      return scale == 0 ? kTiniestScale : scale;
+    case ScaleRule::power_of_two:
+      return next_power_of_two(scale);
     case ScaleRule::nvfp4:
-      scale = nvfp4_scale(amax, quant.global_scale);
-      break;
+      return nvfp4_scale(amax, quant.global_scale);
+    case ScaleRule::nvfp4_multiply:
+      return nvfp4_multiplied_scale(amax, quant.global_scale);
     case ScaleRule::mx:
-      scale = mx_scale<kElement>(amax);
-      break;
+      return mx_scale<kElement>(amax);
+    case ScaleRule::mx_floor:
+      return mx_floor_scale<kElement>(amax);
+    case ScaleRule::e5m3:
+      return e5m3_scale(amax);
   }
-  quantize_run<kElement>(x, count, range, scale);
+  ASSAY_CHECK(!"a rule without a scale");
+  return 0;
+}
+
+template <Element kElement>
+void quantize_dynamic(const ActivationQuant& quant, CodeRange range, float* x, int64_t count) {
+  if (!quant.symmetric) return quantize_asymmetric<kElement>(quant, range, x, count);
+  float amax = largest(x, count);
+  if (quant.most_amax > 0 && amax > quant.most_amax) amax = quant.most_amax;
+  if (amax < quant.least_amax) amax = quant.least_amax;
+  if (quant.arithmetic == Arithmetic::inverse) return quantize_inverse<kElement>(x, count, range, quant.top / amax);
+  const float scale = dynamic_scale<kElement>(quant, range, amax);
+  if (scale == 0) {
+    std::fill_n(x, count, 0.0f);
+    return;
+  }
+  if (quant.arithmetic == Arithmetic::divide) return quantize_run<kElement>(x, count, range, scale);
+  quantize_multiplied<kElement>(x, count, range, 1 / scale, scale, 0);
 }
 
 template <Element kElement>
 void quantize_row(const ActivationQuant& quant, float* row, int64_t cols) {
-  const CodeRange range = code_range(quant.element, quant.bits);
+  CodeRange range = code_range(quant.element, quant.bits);
+  // MX integers are a sign and a magnitude.
+  if (quant.scale_rule == ScaleRule::mx_floor) range.low = -range.high;
   const auto runs = static_cast<int64_t>(quant.scale.size());
   switch (quant.scope) {
     case Scope::tensor:
@@ -117,9 +173,7 @@ void quantize_row(const ActivationQuant& quant, float* row, int64_t cols) {
   }
 }
 
-}  // namespace
-
-void quantize_activations(const ActivationQuant& quant, float* row, int64_t cols) {
+void quantize_scaled_row(const ActivationQuant& quant, float* row, int64_t cols) {
   switch (quant.element) {
     case Element::none:
       return;
@@ -130,6 +184,17 @@ void quantize_activations(const ActivationQuant& quant, float* row, int64_t cols
     case Element::e2m1:
       return quantize_row<Element::e2m1>(quant, row, cols);
   }
+}
+
+}  // namespace
+
+void quantize_activations(const ActivationQuant& quant, float* row, int64_t cols) {
+  const std::vector<float>& scale = quant.column_scale;
+  ASSAY_CHECK(scale.empty() || static_cast<int64_t>(scale.size()) == cols);
+  if (scale.empty() || !quant.active()) return quantize_scaled_row(quant, row, cols);
+  for (int64_t i = 0; i < cols; ++i) row[i] *= scale[i];
+  quantize_scaled_row(quant, row, cols);
+  for (int64_t i = 0; i < cols; ++i) row[i] /= scale[i];
 }
 
 }  // namespace assay

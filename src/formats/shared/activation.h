@@ -15,9 +15,19 @@ struct ActivationQuant {
     call,    ///< one dynamic scale a row, and columns that a whole call of the layer leaves as they are
   };
   enum class ScaleRule : uint8_t {
-    plain,  ///< float32 scale
-    nvfp4,  ///< scale rounded to E4M3 under a static global scale
-    mx,     ///< scale a power of two
+    plain,           ///< float32 scale
+    nvfp4,           ///< scale rounded to E4M3 under a static global scale, a divisor
+    nvfp4_multiply,  ///< the same, the global scale a multiplier
+    mx,              ///< scale a power of two, the largest magnitude rounded to one first
+    mx_floor,        ///< scale a power of two, the one below the largest magnitude
+    e5m3,            ///< scale rounded to an unsigned float of 5 bits of exponent, 3 of mantissa
+    power_of_two,    ///< scale the next power of two
+  };
+  /// How a value meets its scale.
+  enum class Arithmetic : uint8_t {
+    divide,      ///< x / scale, back by * scale
+    reciprocal,  ///< x * (1 / scale), back by * scale
+    inverse,     ///< the scale is top / amax: x * scale, back by / scale
   };
 
   Element element = Element::none;
@@ -26,10 +36,16 @@ struct ActivationQuant {
   int bits = 8;
   bool symmetric = true;
   int64_t group_size = 0;
-  float outlier_threshold = 0;    ///< call: magnitude that makes an outlier of a column; 0: none is
-  float global_scale = 1;         ///< nvfp4
-  std::vector<float> scale;       ///< static: one value, or one for each of equal runs of columns (heads)
+  Arithmetic arithmetic = Arithmetic::divide;
+  float top = 0;                ///< dynamic scales are amax / top; 0: half the range of the codes
+  float least_amax = 0;         ///< smaller magnitudes (asymmetric: spreads) count as this; 0: only zeros are replaced
+  float most_amax = 0;          ///< larger magnitudes count as this; 0: no limit
+  float outlier_threshold = 0;  ///< call: magnitude that makes an outlier of a column; 0: none is
+  float global_scale = 1;       ///< nvfp4, nvfp4_multiply
+  std::vector<float> scale;     ///< static: one value, or one for each of equal runs of columns (heads)
   std::vector<float> zero_point;  ///< same length as scale, or empty
+  /// The quantizer sees each column times this and its result is divided by it again; empty: as it is.
+  std::vector<float> column_scale;
 
   bool active() const { return element != Element::none; }
   bool operator==(const ActivationQuant&) const = default;

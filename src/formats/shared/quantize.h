@@ -46,4 +46,20 @@ template <ActivationQuant::Element kElement>
   }
 }
 
+/// x^ = clamp(round(x * to) + zero) - zero, times `from`: the order of libraries that multiply by a reciprocal.
+template <ActivationQuant::Element kElement>
+[[gnu::noinline]] void quantize_multiplied(float* x, int64_t count, CodeRange range, float to, float from, float zero) {
+  for (int64_t i = 0; i < count; ++i) {
+    // Clamped before as well, widely: only small numbers can be rounded.
+    const float code = nearest_code<kElement>(clamp_code(x[i] * to, {4 * range.low, 4 * range.high}));
+    x[i] = (clamp_code(code + zero, range) - zero) * from;
+  }
+}
+
+/// The same where the scale is an inverse: x^ = clamp(round(x * scale)) / scale.
+template <ActivationQuant::Element kElement>
+[[gnu::noinline]] void quantize_inverse(float* x, int64_t count, CodeRange range, float scale) {
+  for (int64_t i = 0; i < count; ++i) x[i] = nearest_code<kElement>(clamp_code(x[i] * scale, range)) / scale;
+}
+
 }  // namespace assay

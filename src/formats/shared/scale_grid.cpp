@@ -17,7 +17,11 @@ ScaleGrid::ScaleGrid(const Module& module, const StoredTensor& scale, DType as, 
       col_block_(col_block),
       grid_rows_(ceil_div(rows, row_block)),
       grid_cols_(ceil_div(cols, col_block)) {
-  if (scale.elements() != grid_rows_ * grid_cols_ || (scale.shape.size() > 1 && scale.shape[0] != grid_rows_)) {
+  // Leading dimensions are rows: stacked experts, or dimensions of 1 between those that count.
+  const std::vector<int64_t>& shape = scale.shape;
+  const bool fits = scale.elements() == grid_rows_ * grid_cols_ && (shape.size() != 2 || shape[0] == grid_rows_) &&
+                    (shape.size() < 3 || shape.back() == grid_cols_ || shape.back() == 1);
+  if (!fits) {
     module.refuse(
         fmt::format("{}: expected [{}, {}] scales, one for each {} x {} block of the weight [{}, {}], found {}",
                     scale.name, grid_rows_, grid_cols_, row_block, col_block, rows, cols, scale.describe()));
@@ -40,6 +44,14 @@ ScaleGrid::Rows::Rows(const ScaleGrid& grid, int64_t begin, int64_t end, std::ve
       cols_(grid.cols_),
       row_block_(grid.row_block_),
       col_block_(grid.col_block_) {}
+
+ScaleGrid::Rows::Rows(int64_t begin, int64_t end, int64_t cols, int64_t col_block, std::vector<float> values)
+    : scales(std::move(values)),
+      first_grid_row(begin),
+      grid_rows(end - begin),
+      grid_cols(static_cast<int64_t>(scales.size()) / grid_rows),
+      cols_(cols),
+      col_block_(col_block) {}
 
 void ScaleGrid::Rows::apply(int64_t row, float* w) const {
   if (column_groups.empty()) {

@@ -33,6 +33,8 @@ class ScaleGrid {
    public:
     Rows() = default;
     Rows(const ScaleGrid& grid, int64_t begin, int64_t end, std::vector<float> scales);
+    /// One row of scales for each weight row, one scale for `col_block` columns.
+    Rows(int64_t begin, int64_t end, int64_t cols, int64_t col_block, std::vector<float> scales);
 
     /// Blocks that cover the rows: [grid_rows, grid_cols], the first row of it being `first_grid_row` of the tensor.
     std::vector<float> scales;
