@@ -1,13 +1,14 @@
 #include "formats/compressed_tensors/runtime.h"
 #include "formats/format.h"
+#include "formats/modelopt/config.h"
 
 namespace assay {
 
 AttentionQuant open_attention_quant(const Checkpoint& checkpoint, const QuantConfig& config,
                                     const std::string& module) {
-  if (config.method() == compressed_tensors::kMethod) {
-    return compressed_tensors::attention_quant(Module(checkpoint, config, module));
-  }
+  const Module attention(checkpoint, config, module);
+  if (config.method() == compressed_tensors::kMethod) return compressed_tensors::attention_quant(attention);
+  if (config.method() == modelopt::kMethod) return modelopt::attention_quant(attention);
   return {};
 }
 
