@@ -125,7 +125,9 @@ std::string full_name(const testing::TestParamInfo<std::string>& info) {
 INSTANTIATE_TEST_SUITE_P(OtherTools, EveryFixture,
                          testing::Values("fp8_block/b128", "fp8_block/b96x160-edge", "fp8_tensor/static",
                                          "fbgemm_fp8/rowwise", "modelopt/mixed-fp8-nvfp4-kv8", "modelopt/nvfp4",
-                                         "modelopt/w4a16-awq", "quark/mixed-fp8-int4-mxfp4"),
+                                         "modelopt/w4a16-awq", "quark/mixed-fp8-int4-mxfp4", "mlx/affine-4bit-g64",
+                                         "mlx/affine-mixed-bits", "mlx/modes-mixed", "mlx/mxfp4", "torchao/int4wo-g64",
+                                         "torchao/mixed"),
                          full_name);
 
 }  // namespace
