@@ -75,6 +75,12 @@ std::string method_in(const JsonObject& config, const std::string& implied) {
   fail("{}: key \"quant_method\" is missing; cannot tell which tool wrote this checkpoint", config.where());
 }
 
+/// The tool of a checkpoint without any config, by what only it calls a tensor; or nothing.
+std::string method_in(const std::map<std::string, StoredTensor, std::less<>>& tensors) {
+  const bool hqq = std::any_of(tensors.begin(), tensors.end(), [](const auto& t) { return t.first.ends_with(".W_q"); });
+  return hqq ? "hqq" : "";
+}
+
 /// mlx writes the same section twice, as "quantization" and as "quantization_config".
 std::optional<QuantConfig> config_within(const JsonObject& config) {
   for (const auto& [key, implied] : kConfigKeys) {
@@ -108,11 +114,12 @@ QuantConfig QuantConfig::of(const Checkpoint& checkpoint) {
       return QuantConfig(method, std::move(*json), file);
     }
   }
-  return QuantConfig("", Json::object(), "config.json");
+  return QuantConfig(method_in(checkpoint.tensors()), Json::object(), "config.json");
 }
 
-Module::Module(const Checkpoint& checkpoint, const QuantConfig& config, std::string name, Kind kind)
-    : checkpoint_(&checkpoint), config_(&config), name_(std::move(name)), kind_(kind) {}
+Module::Module(const Checkpoint& checkpoint, const QuantConfig& config, std::string name, Kind kind,
+               std::optional<Size> wanted)
+    : checkpoint_(&checkpoint), config_(&config), name_(std::move(name)), kind_(kind), wanted_(wanted) {}
 
 const StoredTensor* Module::find(std::string_view suffix) const {
   return checkpoint_->find(fmt::format("{}.{}", name_, suffix));

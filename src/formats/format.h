@@ -79,10 +79,18 @@ class Module {
  public:
   enum class Kind : uint8_t { linear, embedding };
 
-  Module(const Checkpoint& checkpoint, const QuantConfig& config, std::string name, Kind kind = Kind::linear);
+  /// Rows and columns of a weight.
+  struct Size {
+    int64_t rows = 0, cols = 0;
+  };
+
+  Module(const Checkpoint& checkpoint, const QuantConfig& config, std::string name, Kind kind = Kind::linear,
+         std::optional<Size> wanted = std::nullopt);
 
   const std::string& name() const { return name_; }
   Kind kind() const { return kind_; }
+  /// The size that the model needs, where it is known: a few formats do not store it.
+  const std::optional<Size>& wanted() const { return wanted_; }
   const Checkpoint& checkpoint() const { return *checkpoint_; }
   const QuantConfig& config() const { return *config_; }
 
@@ -107,6 +115,7 @@ class Module {
   const QuantConfig* config_;
   std::string name_;
   Kind kind_;
+  std::optional<Size> wanted_;
 };
 
 /// One stored tensor of a weight and what it is for.

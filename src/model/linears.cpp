@@ -17,13 +17,15 @@ std::unique_ptr<StoredWeight> open_sized(const Module& module, const LinearSpec&
 
 std::unique_ptr<StoredWeight> open_linear(const Checkpoint& checkpoint, const QuantConfig& config,
                                           const LinearSpec& linear) {
-  return open_sized(Module(checkpoint, config, linear.module), linear);
+  const Module::Size size{linear.stored_rows, linear.in};
+  return open_sized(Module(checkpoint, config, linear.module, Module::Kind::linear, size), linear);
 }
 
 std::unique_ptr<StoredWeight> open_head(const Checkpoint& checkpoint, const QuantConfig& config,
                                         const ModelSpec& model) {
   const auto kind = model.tied ? Module::Kind::embedding : Module::Kind::linear;
-  return open_sized(Module(checkpoint, config, model.head.module, kind), model.head);
+  const Module::Size size{model.head.stored_rows, model.head.in};
+  return open_sized(Module(checkpoint, config, model.head.module, kind, size), model.head);
 }
 
 std::unique_ptr<StoredWeight> open_embedding(const Checkpoint& checkpoint, const QuantConfig& config,

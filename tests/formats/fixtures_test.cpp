@@ -27,9 +27,11 @@ struct Fixture {
 
   std::unique_ptr<StoredWeight> open(std::string tensor) const {
     ASSAY_CHECK(tensor.ends_with(".weight"));
+    const auto shape = expected["decoded"][tensor]["shape"].get<std::vector<int64_t>>();
     tensor.resize(tensor.size() - 7);
     const bool embedding = tensor.ends_with("embed_tokens");
-    return open_weight({checkpoint, config, tensor, embedding ? Module::Kind::embedding : Module::Kind::linear});
+    return open_weight({checkpoint, config, tensor, embedding ? Module::Kind::embedding : Module::Kind::linear,
+                        Module::Size{shape.at(0), shape.at(1)}});
   }
 };
 
@@ -115,6 +117,29 @@ INSTANTIATE_TEST_SUITE_P(Codebooks, EveryFixture,
                            return name;
                          });
 
+TEST(GptOssExperts, DecodeToTheTransposeOfTheGoldenBits) {
+  ASSAY_REQUIRE_FIXTURES();
+  const Fixture fixture("mxfp4/gptoss-3x2");
+  int compared = 0;
+  for (const auto& [name, golden] : fixture.expected["decoded"].items()) {
+    if (!name.ends_with("experts.gate_up_proj") && !name.ends_with("experts.down_proj")) continue;
+    const auto shape = golden["shape"].get<std::vector<int64_t>>();
+    const int64_t in = shape[1], out = shape[2];
+    const auto weight = open_weight({fixture.checkpoint, fixture.config, name});
+    EXPECT_EQ(weight->format(), "mxfp4/experts");
+    ASSERT_EQ(weight->rows(), shape[0] * out) << name;
+    ASSERT_EQ(weight->cols(), in) << name;
+    const std::vector<float> values = decode_in_tiles(*weight, 1000);
+    std::vector<float> transposed(values.size());
+    for (int64_t row = 0; row < weight->rows(); ++row) {
+      for (int64_t c = 0; c < in; ++c) transposed[(row / out * in + c) * out + row % out] = values[row * in + c];
+    }
+    EXPECT_EQ(golden["sha256_f32le"], hash_of(transposed)) << name;
+    ++compared;
+  }
+  EXPECT_EQ(compared, 6);
+}
+
 /// "modelopt/w4a16-awq" is called modelopt_w4a16_awq.
 std::string full_name(const testing::TestParamInfo<std::string>& info) {
   std::string name = info.param;
@@ -127,7 +152,9 @@ INSTANTIATE_TEST_SUITE_P(OtherTools, EveryFixture,
                                          "fbgemm_fp8/rowwise", "modelopt/mixed-fp8-nvfp4-kv8", "modelopt/nvfp4",
                                          "modelopt/w4a16-awq", "quark/mixed-fp8-int4-mxfp4", "mlx/affine-4bit-g64",
                                          "mlx/affine-mixed-bits", "mlx/modes-mixed", "mlx/mxfp4", "torchao/int4wo-g64",
-                                         "torchao/mixed"),
+                                         "torchao/mixed", "quanto/int4", "quanto/mixed", "hqq/hf-4bit-g64-axis1",
+                                         "hqq/hf-mixed-axes", "hqq/native-2bit-1bit", "bitnet/autobitlinear",
+                                         "bitnet/bitlinear"),
                          full_name);
 
 }  // namespace

@@ -1,0 +1,42 @@
+#include "formats/shared/chunked_codes.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include "base/error.h"
+
+namespace assay {
+
+namespace {
+
+constexpr int64_t kBuffer = 4096;  // words
+
+template <class Word>
+void unpack(const Word* words, int64_t count, int shift, uint32_t mask, float* out) {
+  for (int64_t i = 0; i < count; ++i) out[i] = static_cast<float>(static_cast<int32_t>(words[i] >> shift & mask));
+}
+
+template <class Word>
+void read_codes(const ChunkedCodes& codes, const Checkpoint& checkpoint, int64_t begin, int64_t end, float* out) {
+  std::array<Word, kBuffer> buffer;
+  const uint32_t mask = (1u << codes.bits) - 1;
+  for (int64_t n = begin; n < end;) {
+    const int64_t chunk = n / codes.length, at = n % codes.length;
+    const int64_t count = std::min({kBuffer, end - n, codes.length - at});
+    checkpoint.read(*codes.words, at * sizeof(Word), std::as_writable_bytes(std::span(buffer).first(count)));
+    const int64_t place = codes.first == ChunkedCodes::First::lowest ? chunk : codes.chunks - 1 - chunk;
+    unpack(buffer.data(), count, static_cast<int>(place) * codes.bits, mask, out + (n - begin));
+    n += count;
+  }
+}
+
+}  // namespace
+
+void ChunkedCodes::read(const Checkpoint& checkpoint, int64_t begin, int64_t end, float* out) const {
+  ASSAY_CHECK(0 <= begin && begin <= end && end <= length * chunks && bits * chunks <= 8 * word_bytes);
+  if (word_bytes == 4) return read_codes<uint32_t>(*this, checkpoint, begin, end, out);
+  read_codes<uint8_t>(*this, checkpoint, begin, end, out);
+}
+
+}  // namespace assay
