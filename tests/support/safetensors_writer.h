@@ -37,8 +37,17 @@ class SafetensorsWriter {
     return add(name, dtype, shape, std::vector<T>(elements, value));
   }
 
+  /// An entry of "__metadata__".
+  SafetensorsWriter& describe(const std::string& name, const std::string& text) {
+    std::string escaped;
+    for (char c : text) escaped += c == '"' ? "\\\"" : std::string(1, c);
+    metadata_ += fmt::format("{}\"{}\":\"{}\"", metadata_.empty() ? "" : ",", name, escaped);
+    return *this;
+  }
+
   std::string bytes() const {
     std::string header = "{" + header_ + "}";
+    if (!metadata_.empty()) header = fmt::format("{{\"__metadata__\":{{{}}},{}}}", metadata_, header_);
     header.resize((header.size() + 7) / 8 * 8, ' ');
     const uint64_t length = header.size();
     std::string file(sizeof length, '\0');
@@ -50,6 +59,7 @@ class SafetensorsWriter {
 
  private:
   std::string header_;
+  std::string metadata_;
   std::string data_;
 };
 
