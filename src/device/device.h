@@ -50,7 +50,8 @@ class Weight {
 struct AttentionShape {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   float scale = 0;
-  int64_t window = 0;  ///< keys visible to a query, itself included; 0 = all before it
+  int64_t window = 0;            ///< keys visible to a query, itself included; 0 = all before it
+  const float* sinks = nullptr;  ///< [heads] on the device: a logit that takes part in each softmax and is then dropped
 };
 
 /// Running reduction of one position's logits over vocabulary tiles.
@@ -98,8 +99,8 @@ class Device {
   virtual void attention(Matrix q, Matrix k, Matrix v, Matrix out, int64_t length, const AttentionShape& shape,
                          Precision precision) = 0;
 
-  enum class Gate : uint8_t { silu, gelu, gelu_tanh, relu, relu2 };
-  /// gate = act(gate) * up, elementwise.
+  enum class Gate : uint8_t { silu, gelu, gelu_tanh, relu, relu2, clamped_swiglu };
+  /// gate = act(gate) * up, elementwise; model/spec.h defines clamped_swiglu.
   virtual void gate(Gate act, Matrix gate, Matrix up) = 0;
 
   /// Emulates activation quantization in place, row by row; with Scope::call, `call` rows at a time.

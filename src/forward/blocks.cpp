@@ -30,6 +30,7 @@ AttentionBlock::AttentionBlock(RunContext& context, const LayerSpec& layer) : sp
   o_ = Linear(store, spec_->o, as_deployed);
   if (spec_->q_norm) q_norm_ = Norm(store, *spec_->q_norm, spec_->head_dim);
   if (spec_->k_norm) k_norm_ = Norm(store, *spec_->k_norm, spec_->head_dim);
+  if (!spec_->sinks.empty()) sinks_ = store.vector(spec_->sinks, spec_->heads);
 
   const OpenModel& model = store.model();
   const AttentionQuant quant = open_attention_quant(*model.checkpoint, *model.quant, spec_->module);
@@ -92,8 +93,9 @@ void AttentionBlock::run(RunContext& context, Matrix x) const {
     device.quantize(v_quant_, v);
   });
   times.time("attention", [&] {
-    const AttentionShape shape{spec_->heads, spec_->kv_heads, spec_->head_dim, static_cast<float>(spec_->scale),
-                               spec_->window};
+    const AttentionShape shape{spec_->heads,    spec_->kv_heads,
+                               spec_->head_dim, static_cast<float>(spec_->scale),
+                               spec_->window,   sinks_.floats() > 0 ? sinks_.data() : nullptr};
     device.attention(q, k, v, mixed, context.length, shape, context.store.precision());
   });
   const Matrix o_in =
@@ -115,6 +117,8 @@ Device::Gate gate_of(Activation activation) {
       return Device::Gate::relu;
     case Activation::relu2:
       return Device::Gate::relu2;
+    case Activation::clamped_swiglu:
+      return Device::Gate::clamped_swiglu;
   }
   ASSAY_CHECK(false);
   return Device::Gate::silu;

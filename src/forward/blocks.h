@@ -67,6 +67,7 @@ class AttentionBlock {
 
   const AttentionSpec* spec_;
   Norm norm_, q_norm_, k_norm_;
+  Buffer sinks_;
   Linear q_, k_, v_, o_;
   ActivationQuant q_quant_, k_quant_, v_quant_;
   std::shared_ptr<const Weight> q_transform_, k_transform_;

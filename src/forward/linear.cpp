@@ -1,42 +1,21 @@
 #include "forward/linear.h"
 
 #include "base/error.h"
+#include "model/linears.h"
 
 namespace assay {
 
 WeightStore::WeightStore(const OpenModel& model, Device& device, Precision precision)
     : model_(model), device_(device), precision_(precision) {
   const ModelSpec& spec = *model.spec;
-  embedding_ = open_weight(Module(*model.checkpoint, *model.quant, spec.embedding, Module::Kind::embedding));
-  if (embedding_->rows() < spec.vocab || embedding_->cols() != spec.hidden) {
-    fail("{}: the embedding is [{}, {}] in the file, config.json wants [{}, {}]", spec.embedding, embedding_->rows(),
-         embedding_->cols(), spec.vocab, spec.hidden);
-  }
+  embedding_ = open_embedding(*model.checkpoint, *model.quant, spec);
   for (const LayerSpec& layer : spec.layers) {
-    for (const LinearSpec* linear : {&layer.attention.q, &layer.attention.k, &layer.attention.v, &layer.attention.o})
-      open(*linear);
-    const auto open_mlp = [&](const MlpSpec& mlp) {
-      for (const LinearSpec* linear : {&mlp.gate, &mlp.up, &mlp.down}) open(*linear);
-    };
-    if (const auto* mlp = std::get_if<MlpSpec>(&layer.mlp)) {
-      open_mlp(*mlp);
-    } else {
-      const auto& moe = std::get<MoeSpec>(layer.mlp);
-      open(moe.router);
-      for (const MlpSpec& expert : moe.experts) open_mlp(expert);
-    }
+    for_each_linear(layer, [&](const LinearSpec& linear) {
+      auto& slot = weights_[linear.module];
+      if (!slot) slot = open_linear(*model.checkpoint, *model.quant, linear);
+    });
   }
-  open(spec.head);
-}
-
-void WeightStore::open(const LinearSpec& spec) {
-  auto& slot = weights_[spec.module];
-  if (!slot) slot = open_weight(Module(*model_.checkpoint, *model_.quant, spec.module));
-  if (slot->rows() != spec.stored_rows || slot->cols() != spec.in) {
-    slot->module().refuse(fmt::format("the model needs a weight of [{}, {}], the file holds [{}, {}]", spec.stored_rows,
-                                      spec.in, slot->rows(), slot->cols()));
-  }
-  ASSAY_CHECK(spec.first_row >= 0 && spec.first_row + spec.out <= spec.stored_rows);
+  weights_[spec.head.module] = open_head(*model.checkpoint, *model.quant, spec);
 }
 
 const StoredWeight& WeightStore::of(const LinearSpec& spec) const {
@@ -53,18 +32,40 @@ std::shared_ptr<const Weight> WeightStore::transform(const OnlineTransform& tran
   return slot;
 }
 
-Buffer WeightStore::vector(const std::string& name, int64_t count, double offset, int64_t first, int64_t whole) const {
+std::unique_ptr<Weight> WeightStore::prepare(const LinearSpec& spec, Precision precision) const {
+  const StoredWeight& stored = of(spec);
+  if (spec.row_step == 1 && spec.stack_rows == 0) return device_.prepare(stored, spec.first_row, spec.out, precision);
+  std::vector<float> values(static_cast<size_t>(spec.out * spec.in));
+  decode_linear(stored, spec, 0, spec.out, values.data());
+  return device_.prepare(values, spec.out, spec.in, precision);
+}
+
+std::vector<float> WeightStore::values(const std::string& name, int64_t count) const {
   const StoredTensor& tensor = model_.checkpoint->at(name);
-  if (whole == 0) whole = count;
   std::vector<float> values = read_floats(*model_.checkpoint, tensor);
-  if (static_cast<int64_t>(values.size()) != whole)
-    fail("{}: the model needs {} values, the file holds {}", name, whole, tensor.describe());
-  values.erase(values.begin(), values.begin() + first);
-  values.resize(static_cast<size_t>(count));
-  for (float& value : values) value += static_cast<float>(offset);
-  Buffer buffer = device_.allocate(count);
+  if (static_cast<int64_t>(values.size()) != count)
+    fail("{}: the model needs {} values, the file holds {}", name, count, tensor.describe());
+  return values;
+}
+
+Buffer WeightStore::to_device(const std::vector<float>& values) const {
+  Buffer buffer = device_.allocate(static_cast<int64_t>(values.size()));
   device_.upload(values, buffer.data());
   return buffer;
+}
+
+Buffer WeightStore::bias(const LinearSpec& spec) const {
+  if (spec.bias.empty()) return {};
+  const std::vector<float> stored = values(spec.bias, spec.stored_rows);
+  std::vector<float> own(static_cast<size_t>(spec.out));
+  for (int64_t r = 0; r < spec.out; ++r) own[r] = stored[spec.first_row + r * spec.row_step];
+  return to_device(own);
+}
+
+Buffer WeightStore::vector(const std::string& name, int64_t count, double offset) const {
+  std::vector<float> stored = values(name, count);
+  for (float& value : stored) value += static_cast<float>(offset);
+  return to_device(stored);
 }
 
 Matrix Workspace::get(const std::string& purpose, int64_t rows, int64_t cols) {
@@ -97,8 +98,8 @@ Matrix LinearInput::apply(Device& device, Workspace& workspace, const std::strin
 Linear::Linear(WeightStore& store, const LinearSpec& spec, bool as_deployed) {
   const StoredWeight& stored = store.of(spec);
   input_ = LinearInput(store, stored, as_deployed);
-  weight_ = store.device().prepare(stored, spec.first_row, spec.out, store.precision());
-  if (!spec.bias.empty()) bias_ = store.vector(spec.bias, spec.out, 0, spec.first_row, spec.stored_rows);
+  weight_ = store.prepare(spec, store.precision());
+  bias_ = store.bias(spec);
   if (stored.output_transform()) output_transform_ = store.transform(*stored.output_transform());
   if (as_deployed) output_quant_ = stored.output_quant();
 }

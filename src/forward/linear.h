@@ -23,12 +23,16 @@ class WeightStore {
 
   /// Shared by all modules that name the same matrix. Thread-safe.
   std::shared_ptr<const Weight> transform(const OnlineTransform& transform);
-  /// A stored vector on the device (norm weight, bias slice), plus `offset`; checked to have `count` values from
-  /// `first` on.
-  Buffer vector(const std::string& name, int64_t count, double offset = 0, int64_t first = 0, int64_t whole = 0) const;
+  /// A linear's own matrix, decoded and packed. Thread-safe.
+  std::unique_ptr<Weight> prepare(const LinearSpec& spec, Precision precision) const;
+  /// Its bias on the device; an empty buffer when it has none.
+  Buffer bias(const LinearSpec& spec) const;
+  /// A stored vector of `count` values (norm weight, sinks) on the device, plus `offset`.
+  Buffer vector(const std::string& name, int64_t count, double offset = 0) const;
 
  private:
-  void open(const LinearSpec& spec);
+  std::vector<float> values(const std::string& name, int64_t count) const;
+  Buffer to_device(const std::vector<float>& values) const;
   OpenModel model_;
   Device& device_;
   Precision precision_;

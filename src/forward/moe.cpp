@@ -38,8 +38,8 @@ namespace {
 Routing route_all(RunContext& context, const LayerSpec& layer, const Norm& norm, HiddenStates& hidden) {
   const auto& moe = std::get<MoeSpec>(layer.mlp);
   Device& device = context.device;
-  const StoredWeight& stored = context.store.of(moe.router);
-  const auto router = device.prepare(stored, moe.router.first_row, moe.router.out, Precision::f32);
+  const auto router = context.store.prepare(moe.router, Precision::f32);
+  const Buffer bias = context.store.bias(moe.router);
   const int64_t experts = moe.router.out;
   Routing routing;
   routing.experts.resize(static_cast<size_t>(experts));
@@ -52,6 +52,7 @@ Routing route_all(RunContext& context, const LayerSpec& layer, const Norm& norm,
     const Matrix result = context.workspace.get("router", count, experts);
     norm.apply(device, x, normed);
     device.matmul(normed, *router, result, false);
+    if (bias.floats() > 0) device.add_bias(result, bias.data());
     logits.resize(static_cast<size_t>(count * experts));
     device.download(result.data, logits);
     route(logits.data(), count, experts, moe, first, routing);

@@ -1,5 +1,7 @@
 #include "model/linears.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace assay {
@@ -8,12 +10,36 @@ namespace {
 
 std::unique_ptr<StoredWeight> open_sized(const Module& module, const LinearSpec& linear) {
   std::unique_ptr<StoredWeight> weight = open_weight(module);
-  if (weight->rows() == linear.stored_rows && weight->cols() == linear.in) return weight;
-  module.refuse(fmt::format("the model needs a weight of [{}, {}], the file holds [{}, {}]", linear.stored_rows,
-                            linear.in, weight->rows(), weight->cols()));
+  const bool transposed = linear.stack_rows > 0;
+  const int64_t rows = transposed ? linear.stored_rows / linear.stack_rows * linear.in : linear.stored_rows;
+  const int64_t cols = transposed ? linear.stack_rows : linear.in;
+  if (weight->rows() == rows && weight->cols() == cols) return weight;
+  module.refuse(fmt::format("the model needs a weight of [{}, {}], the file holds [{}, {}]", rows, cols, weight->rows(),
+                            weight->cols()));
 }
 
 }  // namespace
+
+void decode_linear(const StoredWeight& stored, const LinearSpec& linear, int64_t begin, int64_t end, float* out) {
+  const int64_t first = linear.first_row + begin * linear.row_step, count = end - begin;
+  if (linear.stack_rows > 0) {
+    const int64_t stack = first / linear.stack_rows, column = first % linear.stack_rows;
+    std::vector<float> whole(static_cast<size_t>(linear.in * linear.stack_rows));
+    stored.decode(stack * linear.in, (stack + 1) * linear.in, whole.data());
+    for (int64_t r = 0; r < count; ++r) {
+      const float* from = whole.data() + column + r * linear.row_step;
+      for (int64_t c = 0; c < linear.in; ++c) out[r * linear.in + c] = from[c * linear.stack_rows];
+    }
+  } else if (linear.row_step == 1) {
+    stored.decode(first, first + count, out);
+  } else {
+    const int64_t last = first + (count - 1) * linear.row_step + 1;
+    std::vector<float> between(static_cast<size_t>((last - first) * linear.in));
+    stored.decode(first, last, between.data());
+    for (int64_t r = 0; r < count; ++r)
+      std::copy_n(between.data() + r * linear.row_step * linear.in, linear.in, out + r * linear.in);
+  }
+}
 
 std::unique_ptr<StoredWeight> open_linear(const Checkpoint& checkpoint, const QuantConfig& config,
                                           const LinearSpec& linear) {

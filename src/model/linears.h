@@ -24,6 +24,10 @@ void for_each_linear(const LayerSpec& layer, Visit&& visit) {
   }
 }
 
+/// Rows [begin, end) of the linear's own matrix [out, in], row-major, from the module that holds it. Rows that are not
+/// stored one after the other cost the memory of all that lies between them.
+void decode_linear(const StoredWeight& stored, const LinearSpec& linear, int64_t begin, int64_t end, float* out);
+
 /// Opens the stored module that holds a linear. Error when its size is not what the model needs.
 std::unique_ptr<StoredWeight> open_linear(const Checkpoint& checkpoint, const QuantConfig& config,
                                           const LinearSpec& linear);

@@ -7,12 +7,14 @@
 
 namespace assay {
 
-/// y = x W^T + b. W is rows [first_row, first_row + out) of a stored module (a fused projection has several parts).
+/// y = x W^T + b. W is rows first_row, first_row + row_step, ... of a stored module: fused projections and stacked
+/// experts have several parts. A stack may be stored transposed, as [stacks, in, stack_rows].
 struct LinearSpec {
   std::string module;  ///< stored name without ".weight"
   int64_t out = 0, in = 0;
-  int64_t first_row = 0;
+  int64_t first_row = 0, row_step = 1;
   int64_t stored_rows = 0;  ///< rows of the whole stored module
+  int64_t stack_rows = 0;   ///< 0: not transposed
   std::string bias;         ///< stored tensor [stored_rows], or empty
   std::string dense_name;   ///< Hugging Face name of this part's weight in the plain model
 };
@@ -42,7 +44,8 @@ struct RopeSpec {
   int64_t original_max_positions = 0;             // L0
 };
 
-enum class Activation : uint8_t { silu, gelu, gelu_tanh, relu, relu2 };
+/// `clamped_swiglu`: (min(max(up, -7), 7) + 1) * g * sigmoid(1.702 g), g = min(gate, 7).
+enum class Activation : uint8_t { silu, gelu, gelu_tanh, relu, relu2, clamped_swiglu };
 
 struct AttentionSpec {
   std::string module;  ///< "model.layers.0.self_attn", where KV scales stand
@@ -52,6 +55,7 @@ struct AttentionSpec {
   int rope = -1;                           ///< index into ModelSpec::ropes, -1 = no positions
   double scale = 0;                        ///< of the scores
   int64_t window = 0;                      ///< keys visible to a query, itself included; 0 = all before it
+  std::string sinks;  ///< stored tensor [heads]: a logit that takes part in each softmax and is then dropped
 };
 
 struct MlpSpec {

@@ -63,11 +63,11 @@ class Architecture : public testing::TestWithParam<const char*> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, Architecture,
-                         testing::Values("llama", "llama_bias_tied", "llama_rope_dynamic", "llama_rope_linear",
-                                         "llama_rope_llama3", "llama_rope_longrope", "llama_rope_yarn",
-                                         "llama_rope_yarn_opts", "ministral", "mistral", "mixtral", "qwen2",
-                                         "qwen2_tied", "qwen3", "qwen3_bias_window", "qwen3_moe", "qwen3_moe_fused",
-                                         "qwen3_moe_nonorm"),
+                         testing::Values("gpt_oss", "llama", "llama_bias_tied", "llama_rope_dynamic",
+                                         "llama_rope_linear", "llama_rope_llama3", "llama_rope_longrope",
+                                         "llama_rope_yarn", "llama_rope_yarn_opts", "ministral", "mistral", "mixtral",
+                                         "qwen2", "qwen2_tied", "qwen3", "qwen3_bias_window", "qwen3_moe",
+                                         "qwen3_moe_fused", "qwen3_moe_nonorm"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_P(Architecture, LogitsAndHiddenStatesEqualTheGoldens) {

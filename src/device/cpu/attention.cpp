@@ -18,9 +18,9 @@ using simd::kLanes;
 /// oneDNN has to generate code for.
 constexpr int64_t kQueryTile = 128;
 
-/// scores [first, last) become exp(scale * (score - max)), the others up to `width` 0; returns the sum. `width` is the
-/// row's padded length, a multiple of 16.
-ASSAY_CLONES float softmax_row(float* scores, int64_t first, int64_t last, int64_t width, float scale) {
+/// scores [first, last) become exp(scale * score - max), the others up to `width` 0; returns the sum, in which `sink`
+/// takes part as one more scaled score. `width` is the row's padded length, a multiple of 16.
+ASSAY_CLONES float softmax_row(float* scores, int64_t first, int64_t last, int64_t width, float scale, float sink) {
   const float kNone = -INFINITY;
   for (int64_t i = 0; i < first; ++i) scores[i] = kNone;
   for (int64_t i = last; i < width; ++i) scores[i] = kNone;
@@ -33,8 +33,9 @@ ASSAY_CLONES float softmax_row(float* scores, int64_t first, int64_t last, int64
     simd::load(scores + i, v);
     best = v > best ? v : best;
   }
+  const float top = std::max(simd::max(best) * scale, sink);
   Floats shift, total{};
-  simd::splat(simd::max(best) * scale, shift);
+  simd::splat(top, shift);
   for (int64_t i = begin; i < end; i += kLanes) {
     Floats v;
     simd::load(scores + i, v);
@@ -45,7 +46,7 @@ ASSAY_CLONES float softmax_row(float* scores, int64_t first, int64_t last, int64
   }
   for (int64_t i = 0; i < begin; ++i) scores[i] = 0;
   for (int64_t i = end; i < width; ++i) scores[i] = 0;
-  return simd::sum(total);
+  return simd::sum(total) + std::exp(sink - top);
 }
 
 /// Operands of one attention call: head-major copies, so that each product sees dense matrices, rounded if need be.
@@ -92,11 +93,12 @@ void attend(const Operands& operands, Matrix q, Matrix out, int64_t sequence, in
   auto* scores = score_scratch.as<float>(kQueryTile * width);
   Gemm::get(operands.element, Gemm::Layout::transposed, kQueryTile, width, d).run(query, keys + skip, scores);
 
+  const float sink = shape.sinks ? shape.sinks[head] : -INFINITY;
   float sums[kQueryTile];
   for (int64_t r = 0; r < kQueryTile; ++r) {
     const int64_t position = std::min(first_query + r, length - 1);  // rows of padding repeat the last query
     const int64_t oldest = shape.window > 0 ? std::max<int64_t>(0, position - shape.window + 1) : 0;
-    sums[r] = softmax_row(scores + r * width, oldest - first_key, position + 1 - first_key, width, shape.scale);
+    sums[r] = softmax_row(scores + r * width, oldest - first_key, position + 1 - first_key, width, shape.scale, sink);
   }
   const void* weights = scores;
   if (operands.precision == Precision::bf16) {
