@@ -33,9 +33,28 @@ std::vector<std::string> methods() {
   return names;
 }
 
+/// Methods of which more is known than that they are not decoded.
+constexpr std::pair<std::string_view, const char*> kNotDecoded[] = {
+    {"eetq", "int8 in the order of a GPU kernel's tiles"},
+    {"spqr", "3-bit tiles with sparse outliers"},
+    {"higgs", "grids in the order of FLUTE's kernels"},
+    {"fp_quant", "MXFP4 or NVFP4 under a Hadamard rotation"},
+    {"sinq", "scales of rows and columns"},
+    {"gemma", "packed integers of Gemma's own"},
+    {"metal", "packed integers of Metal kernels"},
+    {"fouroversix", "NVFP4 with a choice of scale for each block"},
+    {"quip", "E8 lattice codes"},
+    {"bitblas", "weights in the order of a GPU kernel's tiles"},
+};
+
 [[noreturn]] void refuse_method(const Module& module, const std::vector<std::string>& known) {
   const std::string& method = module.config().method();
   std::string text = fmt::format("quantization method {} is not supported; supported are", printable(method));
+  for (const auto& [name, what] : kNotDecoded) {
+    if (method != name) continue;
+    text = fmt::format("quantization method {} ({}) is known, but not decoded by this version; supported are", method,
+                       what);
+  }
   for (const std::string& name : known) text += " " + name;
   if (const auto near = nearest(method, known)) text += fmt::format(". Did you mean {}?", *near);
   module.refuse(text);

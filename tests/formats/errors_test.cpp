@@ -65,11 +65,20 @@ struct Packed {
 TEST(FormatErrors, NameTheMethodThatIsNotSupported) {
   SafetensorsWriter plain;
   plain.fill<uint16_t>("a.up_proj.weight", DType::BF16, {2, 2}, 0);
-  for (const char* method : {"bogus", "spqr", "compressed-tensor"}) {
+  for (const char* method : {"bogus", "compressed-tensor"}) {
     const std::string message = open_error(fmt::format(R"({{"quant_method":"{}"}})", method), plain);
     expect_says(message, {"a.up_proj", method, "not supported", "compressed-tensors"});
   }
   expect_says(open_error(R"({"quant_method":"compressed-tensor"})", plain), {"Did you mean compressed-tensors?"});
+}
+
+TEST(FormatErrors, SayWhatAKnownMethodIsThatIsNotDecoded) {
+  SafetensorsWriter plain;
+  plain.fill<uint16_t>("a.up_proj.weight", DType::BF16, {2, 2}, 0);
+  for (const char* method : {"eetq", "spqr", "higgs", "fp_quant"}) {
+    const std::string message = open_error(fmt::format(R"({{"quant_method":"{}"}})", method), plain);
+    expect_says(message, {"a.up_proj", method, "is known, but not decoded by this version", "compressed-tensors"});
+  }
 }
 
 TEST(FormatErrors, ShowTheWholePictureOfAnUnknownLayout) {
