@@ -31,6 +31,15 @@ std::string hash_rows(const StoredWeight& weight, int64_t first, int64_t rows, T
   return hash.hex();
 }
 
+std::string hash_linear(const StoredWeight& weight, const LinearSpec& linear, ThreadPool& pool) {
+  if (linear.row_step == 1 && linear.stack_rows == 0) return hash_rows(weight, linear.first_row, linear.out, pool);
+  std::vector<float> values(static_cast<size_t>(linear.out * linear.in));
+  decode_linear(weight, linear, 0, linear.out, values.data());
+  Sha256 hash;
+  hash.update(values.data(), values.size() * sizeof(float));
+  return hash.hex();
+}
+
 }  // namespace
 
 std::map<std::string, std::string> hash_weights(const OpenModel& model, ThreadPool& pool, const Console& console) {
@@ -44,13 +53,11 @@ std::map<std::string, std::string> hash_weights(const OpenModel& model, ThreadPo
   for (size_t i = 0; i < spec->layers.size(); ++i) {
     progress.update(static_cast<double>(i + 1) / steps);
     for_each_linear(spec->layers[i], [&](const LinearSpec& linear) {
-      const auto weight = open_linear(*checkpoint, *quant, linear);
-      hashes[linear.dense_name] = hash_rows(*weight, linear.first_row, linear.out, pool);
+      hashes[linear.dense_name] = hash_linear(*open_linear(*checkpoint, *quant, linear), linear, pool);
     });
   }
   if (!spec->tied) {
-    const LinearSpec& head = spec->head;
-    hashes[head.dense_name] = hash_rows(*open_head(*checkpoint, *quant, *spec), head.first_row, head.out, pool);
+    hashes[spec->head.dense_name] = hash_linear(*open_head(*checkpoint, *quant, *spec), spec->head, pool);
   }
   progress.update(1);
   return hashes;
