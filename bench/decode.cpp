@@ -1,0 +1,91 @@
+// Decoding speed of every format in some checkpoints: GB/s of float32 written, against a plain float32 copy of the same
+// size.
+//   bench_decode [--threads 2] MODEL...
+// For each format the largest matrix of the decoder is decoded over and over, in tiles of rows, as the forward pass
+// does.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <map>
+#include <string>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "model/config.h"
+#include "model/linears.h"
+
+namespace {
+
+using namespace assay;
+
+double seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Median seconds of one call over at least half a second.
+template <class Work>
+double median_time(Work&& work) {
+  std::vector<double> times;
+  work();
+  for (const double start = seconds(); times.size() < 5 || seconds() - start < 0.5;) {
+    const double before = seconds();
+    work();
+    times.push_back(seconds() - before);
+  }
+  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
+  return times[times.size() / 2];
+}
+
+void measure(const std::string& model, const StoredWeight& weight, ThreadPool& pool) {
+  const int64_t rows = weight.rows(), cols = weight.cols();
+  const int64_t tile = std::max<int64_t>(64, weight.row_alignment()), tiles = (rows + tile - 1) / tile;
+  std::vector<float> out(static_cast<size_t>(rows * cols)), source(out.size(), 1.0f);
+  const auto for_tiles = [&](auto&& body) {
+    pool.run(tiles, [&](int64_t i) { body(i * tile, std::min(rows, (i + 1) * tile)); });
+  };
+  const double decode = median_time(
+      [&] { for_tiles([&](int64_t begin, int64_t end) { weight.decode(begin, end, out.data() + begin * cols); }); });
+  const double copy = median_time([&] {
+    for_tiles([&](int64_t begin, int64_t end) {
+      std::memcpy(out.data() + begin * cols, source.data() + begin * cols,
+                  static_cast<size_t>((end - begin) * cols) * sizeof(float));
+    });
+  });
+  const double gigabytes = static_cast<double>(out.size() * sizeof(float)) / 1e9;
+  fmt::print("{:<44} {:>6} x {:<6} {:7.2f} GB/s  {:5.2f} of a copy  {}\n", weight.format(), rows, cols,
+             gigabytes / decode, copy / decode, model);
+}
+
+void run(int argc, char** argv) {
+  int threads = 2, first = 1;
+  if (argc > 2 && std::string(argv[1]) == "--threads") threads = std::stoi(argv[2]), first = 3;
+  if (first >= argc) fail("usage: bench_decode [--threads 2] MODEL...");
+  ThreadPool pool(threads);
+  for (int i = first; i < argc; ++i) {
+    const Checkpoint checkpoint = Checkpoint::open(argv[i]);
+    const QuantConfig quant = QuantConfig::of(checkpoint);
+    const ModelSpec spec = read_model_spec(checkpoint);
+    std::map<std::string, std::unique_ptr<StoredWeight>> largest;
+    for (const LayerSpec& layer : spec.layers) {
+      for_each_linear(layer, [&](const LinearSpec& linear) {
+        auto weight = open_linear(checkpoint, quant, linear);
+        auto& slot = largest[weight->format()];
+        if (!slot || weight->rows() * weight->cols() > slot->rows() * slot->cols()) slot = std::move(weight);
+      });
+    }
+    for (const auto& [format, weight] : largest) measure(checkpoint.path().filename().string(), *weight, pool);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "bench_decode: {}\n", error.what());
+    return 2;
+  }
+}
