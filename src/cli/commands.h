@@ -8,6 +8,7 @@ namespace assay {
 int run(const CompareRequest& request);
 int run(const PplRequest& request);
 int run(const InspectRequest& request);
+int run(const ExportRequest& request);
 int run(const FormatsRequest& request);
 int run(const ArchitecturesRequest& request);
 int run(const TextRequest& request);

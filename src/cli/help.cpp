@@ -16,6 +16,7 @@ Usage: assay COMMAND [OPTIONS]
   compare        bits per weight and perplexity of several models, from compare_q's two JSON specs
   ppl            the same for one model, without specs
   inspect        what is in a checkpoint: formats and exact bits, from its headers only
+  export         the decoded weights as a plain checkpoint
   formats        the storage formats that this version decodes
   architectures  the model types that this version runs
 
@@ -116,6 +117,24 @@ Examples:
   assay inspect --json --sha256 ~/models/Qwen3-8B-AWQ > tensors.json
 )";
 
+constexpr const char* kExport = R"(The decoded weights as a plain Hugging Face checkpoint.
+
+Usage: assay export MODEL --to DIR [OPTIONS]
+
+  --to DIR                 where to write; must be empty or not be there yet
+  --dtype bf16|f16|f32     type of the decoded weights; only f32 keeps every bit (bf16)
+  --max-shard-size SIZE    cut the weights into files of at most this size (5GB)
+  --force                  replace the checkpoint that DIR holds
+  --threads N              threads to use (all)
+
+Biases, norms and whatever else is plain are copied as they stand, and so are the tokenizer's files.
+Quantization of activations is left out. Weights are read, decoded and written in pieces: a model
+of any size needs little memory.
+
+Example:
+  assay export ~/models/Qwen3-8B-AWQ --to ~/models/Qwen3-8B-from-AWQ
+)";
+
 constexpr const char* kFormats = R"(The storage formats that this version decodes.
 
 Usage: assay formats [--json]
@@ -129,7 +148,7 @@ Usage: assay architectures [--json]
 }  // namespace
 
 const std::vector<std::string>& commands() {
-  static const std::vector<std::string> names = {"compare", "ppl", "inspect", "formats", "architectures"};
+  static const std::vector<std::string> names = {"compare", "ppl", "inspect", "export", "formats", "architectures"};
   return names;
 }
 
@@ -139,6 +158,7 @@ std::string help_text(const std::string& command) {
       {"compare", std::string(kCompare) + kRunOptions + kCompareEnd},
       {"ppl", std::string(kPpl) + kRunOptions + kPplEnd},
       {"inspect", kInspect},
+      {"export", kExport},
       {"formats", kFormats},
       {"architectures", kArchitectures},
   };

@@ -170,6 +170,22 @@ Request parse_inspect(Arguments arguments) {
   return request;
 }
 
+Request parse_export(Arguments arguments) {
+  ExportRequest request;
+  Parser parser("export");
+  std::string dtype = "bf16";
+  CLI::App& app = parser.app();
+  app.add_option("MODEL", request.model)->required();
+  app.add_option("--to", request.to)->required();
+  parser.choice("--dtype", dtype, {"bf16", "f16", "f32"});
+  app.add_option("--max-shard-size", request.shard_bytes)->transform(CLI::AsSizeValue(true));
+  app.add_option("--threads", request.threads)->check(CLI::Range(1, 1024));
+  app.add_flag("--force", request.force);
+  parser.parse(std::move(arguments));
+  request.dtype = dtype == "f32" ? DType::F32 : dtype == "f16" ? DType::F16 : DType::BF16;
+  return request;
+}
+
 template <class List>
 Request parse_list(const char* command, Arguments arguments) {
   List request;
@@ -204,6 +220,7 @@ Request parse_command_line(const Arguments& arguments) {
   if (command == "compare") return parse_compare(std::move(rest));
   if (command == "ppl") return parse_ppl(std::move(rest));
   if (command == "inspect") return parse_inspect(std::move(rest));
+  if (command == "export") return parse_export(std::move(rest));
   if (command == "formats") return parse_list<FormatsRequest>("formats", std::move(rest));
   return parse_list<ArchitecturesRequest>("architectures", std::move(rest));
 }

@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "checkpoint/dtype.h"
 #include "device/device.h"
 
 namespace assay {
@@ -50,6 +51,14 @@ struct InspectRequest {
   bool layers = false, json = false, sha256 = false;
 };
 
+struct ExportRequest {
+  std::filesystem::path model, to;
+  DType dtype = DType::BF16;
+  uint64_t shard_bytes = 5'000'000'000;
+  int threads = 0;
+  bool force = false;
+};
+
 struct FormatsRequest {
   bool json = false;
 };
@@ -61,8 +70,8 @@ struct TextRequest {
   std::string text;
 };
 
-using Request =
-    std::variant<CompareRequest, PplRequest, InspectRequest, FormatsRequest, ArchitecturesRequest, TextRequest>;
+using Request = std::variant<CompareRequest, PplRequest, InspectRequest, ExportRequest, FormatsRequest,
+                             ArchitecturesRequest, TextRequest>;
 
 /// The arguments after the program's name. Throws Error for bad usage. Reads $ASSAY_DATA, $XDG_CACHE_HOME and $HOME.
 Request parse_command_line(const std::vector<std::string>& arguments);

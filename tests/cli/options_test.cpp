@@ -128,7 +128,7 @@ TEST(Options, HelpIsTextForEveryCommand) {
 }
 
 TEST(Options, HelpFitsOneHundredColumns) {
-  for (const std::string command : {"", "compare", "ppl", "inspect", "formats", "architectures"}) {
+  for (const std::string command : {"", "compare", "ppl", "inspect", "export", "formats", "architectures"}) {
     std::istringstream page(help_text(command));
     for (std::string line; std::getline(page, line);) EXPECT_LE(line.size(), 100u) << command << ": " << line;
   }

@@ -256,6 +256,23 @@ TEST_F(Program, InspectHashesTheDecodedWeightsOfTheFixtures) {
   }
 }
 
+TEST_F(Program, AnExportAsF32PredictsWhatTheQuantizedWeightsPredict) {
+  const std::string model = (test::test_data() / "nvfp4").string(), plain = (dir_ / "plain").string();
+  const Outcome exported = run({"export", model, "--to", plain, "--dtype", "f32"});
+  ASSERT_EQ(exported.status, 0) << exported.err;
+  expect_mentions(exported.out, "plain");
+  expect_mentions(exported.err, "weights only");
+  Json results[2];
+  for (int i = 0; i < 2; ++i) {
+    const Outcome o = run({"ppl", i == 0 ? model : plain, "--tokens", sampled().string(), "--rows", "2",
+                           "--activations", "none", "--json", "--no-cache"});
+    ASSERT_EQ(o.status, 0) << o.err;
+    results[i] = Json::parse(o.out)["models"][0]["row_nll"];
+  }
+  EXPECT_EQ(results[0].size(), 2u);
+  EXPECT_EQ(results[0], results[1]);
+}
+
 TEST_F(Program, ListsAndHelpAreOnStdout) {
   expect_mentions(run({"formats"}).out, "nvfp4-pack-quantized");
   EXPECT_GT(Json::parse(run({"formats", "--json"}).out).size(), 5u);
