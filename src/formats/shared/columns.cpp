@@ -13,9 +13,9 @@ namespace assay {
 
 namespace {
 
-/// to[c][r] = from[r][c], in squares that stay in the cache. `to_stride` in bytes.
+/// to[c][r] = from[r][c], in squares that stay in the cache. `stride` in elements, `to_stride` in bytes.
 template <class T>
-void transpose(const T* from, int64_t rows, int64_t cols, std::byte* to, int64_t to_stride) {
+void transpose(const T* from, int64_t stride, int64_t rows, int64_t cols, std::byte* to, int64_t to_stride) {
   constexpr int64_t kSquare = 16;
   for (int64_t c0 = 0; c0 < cols; c0 += kSquare) {
     const int64_t c1 = std::min(c0 + kSquare, cols);
@@ -23,7 +23,7 @@ void transpose(const T* from, int64_t rows, int64_t cols, std::byte* to, int64_t
       const int64_t r1 = std::min(r0 + kSquare, rows);
       for (int64_t c = c0; c < c1; ++c) {
         for (int64_t r = r0; r < r1; ++r)
-          std::memcpy(to + c * to_stride + r * sizeof(T), &from[r * cols + c], sizeof(T));
+          std::memcpy(to + c * to_stride + r * sizeof(T), &from[r * stride + c], sizeof(T));
       }
     }
   }
@@ -31,22 +31,26 @@ void transpose(const T* from, int64_t rows, int64_t cols, std::byte* to, int64_t
 
 template <class T>
 void read_transposed(const Checkpoint& checkpoint, const StoredTensor& matrix, int64_t begin, int64_t end,
-                     std::byte* out, int64_t stride) {
+                     std::byte* out, int64_t out_stride) {
   constexpr int64_t kBuffer = 1 << 17;
   const int64_t height = matrix.shape[0], width = matrix.shape[1], cols = end - begin;
-  const int64_t chunk = std::clamp<int64_t>(kBuffer / (cols * sizeof(T)), 1, height);
-  const auto buffer = std::make_unique_for_overwrite<T[]>(chunk * cols);
-  const auto read = [&](int64_t row, int64_t count, T* to) {
-    checkpoint.read(matrix, (row * width + begin) * sizeof(T), std::as_writable_bytes(std::span(to, count)));
+  // Many small reads cost more than reading some columns in vain.
+  const bool whole_rows = 4 * cols >= width;
+  const int64_t stride = whole_rows ? width : cols;
+  const int64_t chunk = std::clamp<int64_t>(kBuffer / (stride * sizeof(T)), 1, height);
+  const auto buffer = std::make_unique_for_overwrite<T[]>(chunk * stride);
+  const auto read = [&](int64_t element, int64_t count, T* to) {
+    checkpoint.read(matrix, element * sizeof(T), std::as_writable_bytes(std::span(to, count)));
   };
   for (int64_t first = 0; first < height; first += chunk) {
     const int64_t rows = std::min(chunk, height - first);
-    if (cols == width) {
-      read(first, rows * cols, buffer.get());
+    if (whole_rows) {
+      read(first * width, rows * width, buffer.get());
     } else {
-      for (int64_t r = 0; r < rows; ++r) read(first + r, cols, buffer.get() + r * cols);
+      for (int64_t r = 0; r < rows; ++r) read((first + r) * width + begin, cols, buffer.get() + r * cols);
     }
-    transpose(buffer.get(), rows, cols, out + first * sizeof(T), stride);
+    const T* from = buffer.get() + (whole_rows ? begin : 0);
+    transpose(from, stride, rows, cols, out + first * sizeof(T), out_stride);
   }
 }
 

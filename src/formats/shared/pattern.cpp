@@ -48,17 +48,39 @@ Pattern::Pattern(const std::string& pattern, std::string where)
       pattern_(pattern),
       where_(std::move(where)) {}
 
-bool Pattern::matches_start(std::string_view text) const {
-  const std::unique_ptr<OnigMatchParam, void (*)(OnigMatchParam*)> limits(onig_new_match_param(),
-                                                                          onig_free_match_param);
+namespace {
+
+using Limits = std::unique_ptr<OnigMatchParam, void (*)(OnigMatchParam*)>;
+
+Limits limits() {
+  Limits limits(onig_new_match_param(), onig_free_match_param);
   onig_initialize_match_param(limits.get());
   onig_set_retry_limit_in_match_of_match_param(limits.get(), kMatchRetries);
+  onig_set_retry_limit_in_search_of_match_param(limits.get(), kMatchRetries);
+  return limits;
+}
+
+}  // namespace
+
+bool Pattern::matches_start(std::string_view text) const {
   const OnigUChar* begin = bytes(text);
   const OnigUChar* end = begin + text.size();
-  const int length = onig_match_with_param(const_cast<regex_t*>(regex_.get()), begin, end, begin, nullptr,
-                                           ONIG_OPTION_NONE, limits.get());
-  if (length == ONIG_MISMATCH) return false;
-  if (length < 0) fail("{}: pattern {} on {}: {}", where_, printable(pattern_), printable(text), reason(length));
+  return judge(onig_match_with_param(const_cast<regex_t*>(regex_.get()), begin, end, begin, nullptr, ONIG_OPTION_NONE,
+                                     limits().get()),
+               text);
+}
+
+bool Pattern::found_in(std::string_view text) const {
+  const OnigUChar* begin = bytes(text);
+  const OnigUChar* end = begin + text.size();
+  return judge(onig_search_with_param(const_cast<regex_t*>(regex_.get()), begin, end, begin, end, nullptr,
+                                      ONIG_OPTION_NONE, limits().get()),
+               text);
+}
+
+bool Pattern::judge(int result, std::string_view text) const {
+  if (result == ONIG_MISMATCH) return false;
+  if (result < 0) fail("{}: pattern {} on {}: {}", where_, printable(pattern_), printable(text), reason(result));
   return true;
 }
 

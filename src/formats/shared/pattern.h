@@ -16,8 +16,12 @@ class Pattern {
 
   /// Python's re.match: from the first character on, not necessarily to the last.
   bool matches_start(std::string_view text) const;
+  /// Python's re.search: anywhere in the text.
+  bool found_in(std::string_view text) const;
 
  private:
+  bool judge(int result, std::string_view text) const;
+
   std::shared_ptr<const re_pattern_buffer> regex_;
   std::string pattern_;
   std::string where_;
