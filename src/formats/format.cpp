@@ -67,6 +67,7 @@ constexpr const char* kNestedConfigs[] = {"text_config", "language_config", "llm
 std::string method_in(const JsonObject& config, const std::string& implied) {
   if (config.has("quant_method")) {
     const std::string method = config.string("quant_method");
+    if (method == "intel/auto-round") return "auto-round";
     return method == "compressed_tensors" ? "compressed-tensors" : method;
   }
   if (!implied.empty()) return implied;
