@@ -98,6 +98,20 @@ INSTANTIATE_TEST_SUITE_P(Codebooks, FormatFixture,
                            return name;
                          });
 
+INSTANTIATE_TEST_SUITE_P(PackedIntegers, FormatFixture,
+                         testing::Values("gptq/dynamic_mixed", "gptq/pack_int16", "gptq/planar_2to7",
+                                         "gptq/w2_g32_asym_v2", "gptq/w3_g32_asym_actorder_old_config",
+                                         "gptq/w4_g128_sym_actorder", "awq/gemm_g128_asym",
+                                         "awq/gemm_g128_sym_by_autoround", "awq/gemv_fast_g128", "awq/gemv_g64",
+                                         "awq/llm_awq_g64", "autoround/mixed_w2_asym_g32", "autoround/mxfp4",
+                                         "autoround/mxint4", "autoround/nvfp4", "autoround/w4_sym_g128",
+                                         "autoround/w6_mixed_w5_w7", "qqq/w4a8_g128"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '/', '_');
+                           return name;
+                         });
+
 TEST_P(FormatFixture, WeightsOnlyNllOfEveryRowEqualsTheGolden) {
   EvalOptions options;
   options.as_deployed = false;

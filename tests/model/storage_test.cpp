@@ -147,6 +147,28 @@ INSTANTIATE_TEST_SUITE_P(Codebooks, StorageGoldens,
                            return name;
                          });
 
+INSTANTIATE_TEST_SUITE_P(
+    PackedIntegers, StorageGoldens,
+    testing::Values(Fixture{"gptq/dynamic_mixed", "gptq/gptq+dense/bf16"}, Fixture{"gptq/pack_int16", "gptq/gptq"},
+                    Fixture{"gptq/planar_2to7", "gptq/gptq_p"}, Fixture{"gptq/w2_g32_asym_v2", "gptq/gptq_v2"},
+                    Fixture{"gptq/w3_g32_asym_actorder_old_config", "gptq/gptq"},
+                    Fixture{"gptq/w4_g128_sym_actorder", "gptq/gptq"}, Fixture{"awq/gemm_g128_asym", "awq/gemm"},
+                    Fixture{"awq/gemm_g128_sym_by_autoround", "awq/gemm"},
+                    Fixture{"awq/gemv_fast_g128", "awq/gemv_fast"}, Fixture{"awq/gemv_g64", "awq/gemv+dense/f16"},
+                    Fixture{"awq/llm_awq_g64", "awq/llm-awq"},
+                    Fixture{"autoround/mixed_w2_asym_g32", "auto-round/auto_round+dense/bf16"},
+                    Fixture{"autoround/mxfp4", "auto-round/mxfp4", "E2M1, one scale for 32 columns (MX)"},
+                    Fixture{"autoround/mxint4", "auto-round/mxint4", "int4, one scale for 32 columns (MX)"},
+                    Fixture{"autoround/nvfp4", "auto-round/nvfp4", "E2M1, one scale for 16 columns (NVFP4)"},
+                    Fixture{"autoround/w4_sym_g128", "auto-round/auto_gptq"},
+                    Fixture{"autoround/w6_mixed_w5_w7", "auto-round/auto_round"},
+                    Fixture{"qqq/w4a8_g128", "qqq/qqq", "int8, one scale a token"}),
+    [](const auto& info) {
+      std::string name = info.param.folder;
+      std::replace(name.begin(), name.end(), '/', '_');
+      return name;
+    });
+
 TEST(Storage, OfATiedHeadIsTheEmbeddings) {
   test::TinyModel model = test::tiny_llama();
   model.config["tie_word_embeddings"] = true;
