@@ -128,6 +128,39 @@ INSTANTIATE_TEST_SUITE_P(
         Fixture{"compressed_tensors/marlin24", "compressed-tensors/marlin-24"}),
     [](const auto& info) { return info.param.folder.substr(info.param.folder.find('/') + 1); });
 
+INSTANTIATE_TEST_SUITE_P(
+    OtherTools, StorageGoldens,
+    testing::Values(
+        Fixture{"fp8_block/b128", "fp8/block", "E4M3, one scale for 128 columns"},
+        Fixture{"fp8_block/b96x160-edge", "fp8/block", "E4M3, one scale for 160 columns"},
+        Fixture{"fp8_tensor/static", "fp8/tensor", "E4M3, static scale"},
+        Fixture{"fbgemm_fp8/rowwise", "fbgemm_fp8/rowwise+dense/bf16", "E4M3, one scale a token (17 of 21 linears)"},
+        Fixture{"modelopt/nvfp4", "modelopt/nvfp4", "E2M1, one scale for 16 columns (NVFP4)"},
+        Fixture{"modelopt/w4a16-awq", "modelopt/int4-awq"},
+        Fixture{"modelopt/mixed-fp8-nvfp4-kv8", "modelopt/nvfp4+fp8",
+                "E4M3, static scale (12 of 21 linears); E2M1, one scale for 16 columns (NVFP4) (9 of 21 linears); KV "
+                "cache E4M3, static scale"},
+        Fixture{"quark/mixed-fp8-int4-mxfp4", "quark/int4+fp8+mxfp4", "E4M3, static scale (12 of 21 linears)"},
+        Fixture{"mlx/affine-4bit-g64", "mlx/affine-4bit"},
+        Fixture{"mlx/affine-mixed-bits",
+                "mlx/affine-2bit+affine-3bit+affine-4bit+affine-6bit+affine-8bit+affine-5bit+dense/bf16"},
+        Fixture{"mlx/modes-mixed", "mlx/nvfp4+mxfp4+mxfp8"}, Fixture{"mlx/mxfp4", "mlx/mxfp4"},
+        Fixture{"torchao/int4wo-g64", "torchao/Int4Tensor"},
+        Fixture{"torchao/mixed", "torchao/Float8Tensor+MXTensor+NVFP4Tensor+Int8Tensor+IntxUnpackedToInt8Tensor",
+                "E4M3, one scale for 32 columns (MX) (3 of 21 linears); int8 asymmetric, one scale a token (3 of 21 "
+                "linears); int8, one scale a token (3 of 21 linears)"},
+        Fixture{"quanto/int4", "quanto/qint4"},
+        Fixture{"quanto/mixed", "quanto/qint4+qint2+qint8+qfloat8_e4m3fn+qfloat8_e5m2"},
+        Fixture{"hqq/hf-4bit-g64-axis1", "hqq/4-bit"}, Fixture{"hqq/hf-mixed-axes", "hqq/3-bit+4-bit+2-bit+8-bit"},
+        Fixture{"hqq/native-2bit-1bit", "hqq/2-bit+1.58-bit+6-bit+1-bit+5-bit"},
+        Fixture{"bitnet/autobitlinear", "bitnet/ternary", "int8, one scale a token"},
+        Fixture{"bitnet/bitlinear", "bitnet/ternary", "int8, one scale a token"}),
+    [](const auto& info) {
+      std::string name = info.param.folder;
+      for (char& c : name) c = c == '/' || c == '-' ? '_' : c;
+      return name;
+    });
+
 INSTANTIATE_TEST_SUITE_P(Codebooks, StorageGoldens,
                          testing::Values(Fixture{"aqlm/aqlm-1x12-g8-head", "aqlm/1x12-g8"},
                                          Fixture{"aqlm/aqlm-1x16-g8", "dense/f16+aqlm/1x16-g8"},
