@@ -1,6 +1,7 @@
 #include "formats/bitnet.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -65,19 +66,17 @@ Bitnet::Bitnet(const Module& module) : StoredWeight(module) {
 void Bitnet::decode(int64_t begin, int64_t end, float* out) const {
   const float scale = read_scalar(module_, *scale_);
   if (scale == 0) fail("{}: {} is 0", name(), scale_->name);
-  codes_.read(module_.checkpoint(), begin * cols_, end * cols_, out);
+  // Code 3 means nothing: a NaN until it is found below.
+  float values[] = {-1, 0, 1, NAN};
+  for (float& value : values) value = divides_ ? value / scale : value * scale;
+  codes_.read(module_.checkpoint(), begin * cols_, end * cols_, out, values);
   const int64_t count = (end - begin) * cols_;
-  const float* bad = std::find(out, out + count, 3.0f);
-  if (bad != out + count) {
-    const int64_t index = bad - out;
-    fail("{}: code of row {}, column {} of {} is 3; expected 0, 1 or 2", name(), begin + index / cols_, index % cols_,
-         codes_.words->name);
-  }
-  if (divides_) {
-    for (int64_t i = 0; i < count; ++i) out[i] = (out[i] - 1) / scale;
-  } else {
-    for (int64_t i = 0; i < count; ++i) out[i] = (out[i] - 1) * scale;
-  }
+  bool bad = false;
+  for (int64_t i = 0; i < count; ++i) bad |= std::isnan(out[i]);
+  if (!bad) return;
+  const int64_t index = std::find_if(out, out + count, [](float w) { return std::isnan(w); }) - out;
+  fail("{}: code of row {}, column {} of {} is 3; expected 0, 1 or 2", name(), begin + index / cols_, index % cols_,
+       codes_.words->name);
 }
 
 }  // namespace assay

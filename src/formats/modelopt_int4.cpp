@@ -1,9 +1,20 @@
 #include "formats/modelopt_int4.h"
 
 #include "base/error.h"
+#include "formats/shared/minifloat.h"
 #include "formats/shared/reading.h"
 
 namespace assay {
+
+namespace {
+
+constexpr float low_nibble(uint8_t byte) {
+  return static_cast<float>((byte & 15) < 8 ? byte & 15 : (byte & 15) - 16);
+}
+constexpr auto kEvenRow = tables::of_bytes(low_nibble);
+constexpr auto kOddRow = tables::of_bytes([](uint8_t byte) { return low_nibble(byte >> 4); });
+
+}  // namespace
 
 ModeloptInt4::ModeloptInt4(const Module& module) : Weight(module, kInfo.name) {
   const bool with_inputs = algorithm() == "W4A8_AWQ";
@@ -38,8 +49,8 @@ void ModeloptInt4::decode(int64_t begin, int64_t end, float* out) const {
   for_rows(module_.checkpoint(), *codes_, cols_, begin / 2, (end + 1) / 2, [&](int64_t pair, const uint8_t* bytes) {
     for (int64_t row = std::max(2 * pair, begin); row < std::min(2 * pair + 2, end); ++row) {
       float* w = out + (row - begin) * cols_;
-      const int shift = row % 2 == 0 ? 4 : 0;
-      for (int64_t c = 0; c < cols_; ++c) w[c] = static_cast<float>(static_cast<int8_t>(bytes[c] << shift) >> 4);
+      const std::array<float, 256>& values = row % 2 == 0 ? kEvenRow : kOddRow;
+      for (int64_t c = 0; c < cols_; ++c) w[c] = values[bytes[c]];
       scales.apply(row, w);
       if (column_scale.empty()) continue;
       for (int64_t c = 0; c < cols_; ++c) w[c] *= column_scale[c];

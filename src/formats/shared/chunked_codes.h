@@ -20,8 +20,8 @@ struct ChunkedCodes {
   int chunks = 1;
   First first = First::lowest;  // where the first chunk is
 
-  /// Codes [begin, end).
-  void read(const Checkpoint& checkpoint, int64_t begin, int64_t end, float* out) const;
+  /// Codes [begin, end), or what `values` says they mean: one for each code, of byte words only.
+  void read(const Checkpoint& checkpoint, int64_t begin, int64_t end, float* out, const float* values = nullptr) const;
 };
 
 }  // namespace assay
