@@ -86,6 +86,20 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, FormatFixture,
                            return name.substr(name.find('/') + 1);
                          });
 
+INSTANTIATE_TEST_SUITE_P(OtherTools, FormatFixture,
+                         testing::Values("fp8_block/b128", "fp8_block/b96x160-edge", "fp8_tensor/static",
+                                         "fbgemm_fp8/rowwise", "modelopt/mixed-fp8-nvfp4-kv8", "modelopt/nvfp4",
+                                         "modelopt/w4a16-awq", "quark/mixed-fp8-int4-mxfp4", "mlx/affine-4bit-g64",
+                                         "mlx/affine-mixed-bits", "mlx/modes-mixed", "mlx/mxfp4", "torchao/int4wo-g64",
+                                         "torchao/mixed", "quanto/int4", "quanto/mixed", "hqq/hf-4bit-g64-axis1",
+                                         "hqq/hf-mixed-axes", "hqq/native-2bit-1bit", "bitnet/autobitlinear",
+                                         "bitnet/bitlinear"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           for (char& c : name) c = c == '/' || c == '-' ? '_' : c;
+                           return name;
+                         });
+
 INSTANTIATE_TEST_SUITE_P(Codebooks, FormatFixture,
                          testing::Values("aqlm/aqlm-1x12-g8-head", "aqlm/aqlm-1x16-g8", "aqlm/aqlm-2x8-g8",
                                          "bitsandbytes/fp4-b128", "bitsandbytes/int8", "bitsandbytes/nf4-dq-head",
