@@ -2,6 +2,8 @@
 JOBS ?= $(shell nproc)
 SHARED := ../shared
 FIXTURES := build/fixtures
+PARSERS := base checkpoint tokens formats model
+space := $(subst ,, )
 
 .PHONY: demo build test test-asan format check-format bench setup fixtures clean
 
@@ -17,9 +19,9 @@ test: build fixtures
 
 # The parsers of files from strangers, under address and undefined-behaviour sanitizers.
 test-asan: setup fixtures
-	@cmake --preset asan >/dev/null
-	@cmake --build --preset asan -j $(JOBS)
-	@cd build-asan && ASSAY_FIXTURES=$(CURDIR)/$(FIXTURES) ctest -j $(JOBS) --output-on-failure -R '^(base|checkpoint|tokens|formats|model)/'
+	@cmake --preset asan >build/configure-asan.log 2>&1 || { cat build/configure-asan.log; exit 1; }
+	@cmake --build --preset asan -j $(JOBS) --target $(PARSERS:%=test_%)
+	@cd build-asan && ASSAY_FIXTURES=$(CURDIR)/$(FIXTURES) ctest -j $(JOBS) --output-on-failure -R '^($(subst $(space),|,$(PARSERS)))/'
 
 bench: build
 	@build/bench_forward
