@@ -5,7 +5,7 @@ FIXTURES := build/fixtures
 PARSERS := base checkpoint tokens formats model
 space := $(subst ,, )
 
-.PHONY: demo build test test-asan format check-format bench setup fixtures clean
+.PHONY: demo build test test-asan format check-format docs bench setup fixtures clean
 
 demo: build
 	@scripts/demo
@@ -23,8 +23,14 @@ test-asan: setup fixtures
 	@cmake --build --preset asan -j $(JOBS) --target $(PARSERS:%=test_%)
 	@cd build-asan && ASSAY_FIXTURES=$(CURDIR)/$(FIXTURES) ctest -j $(JOBS) --output-on-failure -R '^($(subst $(space),|,$(PARSERS)))/'
 
+# The pages that are made from the code.
+docs: build
+	@build/assay formats --markdown >docs/formats.md
+
+# Speed of the forward pass on random weights in the shape of a 135M model; docs/performance.md says what else there is.
 bench: build
-	@build/bench_forward
+	@test -d build/synthetic-135m || build/bench_synthetic build/synthetic-135m
+	@build/bench_forward build/synthetic-135m
 
 setup:
 	@mkdir -p build

@@ -137,7 +137,7 @@ Example:
 
 constexpr const char* kFormats = R"(The storage formats that this version decodes.
 
-Usage: assay formats [--json]
+Usage: assay formats [--json | --markdown]
 )";
 
 constexpr const char* kArchitectures = R"(The model types ("model_type" in config.json) that this version runs.

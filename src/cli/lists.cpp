@@ -10,8 +10,33 @@ namespace assay {
 
 using OrderedJson = nlohmann::ordered_json;
 
+namespace {
+
+constexpr const char* kFormatsPage = R"(# Formats
+
+Everything that this version decodes. Made by `make docs` from `src/formats/formats.def`; the header of each format has its
+layout, formula and sources.
+
+)";
+
+/// docs/formats.md.
+std::string formats_page() {
+  std::string page = kFormatsPage;
+  page += markdown_row({"family (`quant_method`)", "format", "bits", "stored as"});
+  page += markdown_row({"---", "---", "---", "---"});
+  for (const auto& [info, matches, open] : formats())
+    page += markdown_row({info.family, info.name, info.bits, info.layout});
+  return page;
+}
+
+}  // namespace
+
 int run(const FormatsRequest& request) {
   Console console(request.json);
+  if (request.markdown) {
+    console.result(formats_page());
+    return 0;
+  }
   TextTable table({{"family"}, {"format"}, {"bits"}, {"stored as"}});
   OrderedJson json = OrderedJson::array();
   for (const Format& format : formats()) {

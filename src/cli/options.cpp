@@ -186,10 +186,18 @@ Request parse_export(Arguments arguments) {
   return request;
 }
 
-template <class List>
-Request parse_list(const char* command, Arguments arguments) {
-  List request;
-  Parser parser(command);
+Request parse_formats(Arguments arguments) {
+  FormatsRequest request;
+  Parser parser("formats");
+  CLI::Option* json = parser.app().add_flag("--json", request.json);
+  parser.app().add_flag("--markdown", request.markdown)->excludes(json);
+  parser.parse(std::move(arguments));
+  return request;
+}
+
+Request parse_architectures(Arguments arguments) {
+  ArchitecturesRequest request;
+  Parser parser("architectures");
   parser.app().add_flag("--json", request.json);
   parser.parse(std::move(arguments));
   return request;
@@ -221,8 +229,8 @@ Request parse_command_line(const Arguments& arguments) {
   if (command == "ppl") return parse_ppl(std::move(rest));
   if (command == "inspect") return parse_inspect(std::move(rest));
   if (command == "export") return parse_export(std::move(rest));
-  if (command == "formats") return parse_list<FormatsRequest>("formats", std::move(rest));
-  return parse_list<ArchitecturesRequest>("architectures", std::move(rest));
+  if (command == "formats") return parse_formats(std::move(rest));
+  return parse_architectures(std::move(rest));
 }
 
 }  // namespace assay

@@ -61,6 +61,7 @@ struct ExportRequest {
 
 struct FormatsRequest {
   bool json = false;
+  bool markdown = false;  ///< docs/formats.md
 };
 struct ArchitecturesRequest {
   bool json = false;

@@ -89,12 +89,6 @@ std::string footnotes(const Result& result) {
   return caption(result) + (overridden ? "* from the model spec, not measured\n" : "") + text;
 }
 
-std::string markdown_cell(const std::string& text) {
-  std::string out;
-  for (const char c : text) out += c == '|' ? "\\|" : c == '\n' ? " " : std::string(1, c);
-  return out;
-}
-
 }  // namespace
 
 std::string results_table(const Result& result, int width) {
@@ -109,18 +103,13 @@ std::string results_table(const Result& result, int width) {
 }
 
 std::string results_markdown(const Result& result) {
-  const auto line = [](const std::vector<std::string>& cells) {
-    std::string out = "|";
-    for (const std::string& cell : cells) out += fmt::format(" {} |", markdown_cell(cell));
-    return out + "\n";
-  };
   std::vector<std::string> titles, rules;
   for (const TextTable::Column& column : kColumns) {
     titles.push_back(column.title);
     rules.push_back(column.right ? "---:" : "---");
   }
-  std::string out = line(titles) + line(rules);
-  for (const ModelResult& model : result.models) out += line(cells_of(model));
+  std::string out = markdown_row(titles) + markdown_row(rules);
+  for (const ModelResult& model : result.models) out += markdown_row(cells_of(model));
   return out + "\n" + footnotes(result);
 }
 

@@ -61,6 +61,16 @@ std::string shorten(std::string_view text, int width) {
   return std::string(text.substr(0, kept)) + "…";
 }
 
+std::string markdown_row(const std::vector<std::string>& cells) {
+  std::string out = "|";
+  for (const std::string& cell : cells) {
+    out += ' ';
+    for (const char c : cell) out += c == '|' ? "\\|" : c == '\n' ? " " : std::string(1, c);
+    out += " |";
+  }
+  return out + "\n";
+}
+
 void TextTable::add(std::vector<std::string> cells) {
   ASSAY_CHECK(cells.size() == columns_.size());
   // Labels and paths come from strangers: nothing in them may move the cursor.

@@ -11,6 +11,9 @@ int display_width(std::string_view text);
 /// The text cut to `width` columns, with an ellipsis where something is missing.
 std::string shorten(std::string_view text, int width);
 
+/// "| a | b |" and a newline; what would break a Markdown table is escaped.
+std::string markdown_row(const std::vector<std::string>& cells);
+
 /// Rows of text in aligned columns.
 class TextTable {
  public:

@@ -273,6 +273,11 @@ TEST_F(Program, AnExportAsF32PredictsWhatTheQuantizedWeightsPredict) {
   EXPECT_EQ(results[0], results[1]);
 }
 
+TEST_F(Program, TheFormatsPageIsWhatTheRegistrySays) {
+  const auto page = test::test_data().parent_path().parent_path() / "docs/formats.md";
+  EXPECT_EQ(run({"formats", "--markdown"}).out, test::read_text(page)) << "run `make docs`";
+}
+
 TEST_F(Program, ListsAndHelpAreOnStdout) {
   expect_mentions(run({"formats"}).out, "nvfp4-pack-quantized");
   EXPECT_GT(Json::parse(run({"formats", "--json"}).out).size(), 5u);
