@@ -1,8 +1,7 @@
-// Decoding speed of every format in some checkpoints: GB/s of float32 written, against a plain float32 copy of the same
-// size.
+// Decoding speed of every format in some checkpoints, in GB/s of float32 written, against a float32 copy of the same size.
 //   bench_decode [--threads 2] MODEL...
-// For each format the largest matrix of the decoder is decoded over and over, in tiles of rows, as the forward pass
-// does.
+// The largest matrix of each format is decoded over and over in panels of up to 2048 rows, as the CPU device does it.
+// Matrices that fit in the caches flatter the copy.
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -40,7 +39,8 @@ double median_time(Work&& work) {
 
 void measure(const std::string& model, const StoredWeight& weight, ThreadPool& pool) {
   const int64_t rows = weight.rows(), cols = weight.cols();
-  const int64_t tile = std::max<int64_t>(64, weight.row_alignment()), tiles = (rows + tile - 1) / tile;
+  const int64_t share = std::clamp<int64_t>(rows / pool.size(), 64, 2048), alignment = weight.row_alignment();
+  const int64_t tile = (share + alignment - 1) / alignment * alignment, tiles = (rows + tile - 1) / tile;
   std::vector<float> out(static_cast<size_t>(rows * cols)), source(out.size(), 1.0f);
   const auto for_tiles = [&](auto&& body) {
     pool.run(tiles, [&](int64_t i) { body(i * tile, std::min(rows, (i + 1) * tile)); });
