@@ -1,4 +1,4 @@
-// Decoding speed of every format in some checkpoints, in GB/s of float32 written, against a float32 copy of the same size.
+// Decoding speed of every format in some checkpoints: GB/s of float32 written, beside a float32 copy of the same size.
 //   bench_decode [--threads 2] MODEL...
 // The largest matrix of each format is decoded over and over in panels of up to 2048 rows, as the CPU device does it.
 // Matrices that fit in the caches flatter the copy.
