@@ -1,4 +1,5 @@
 #include <nlohmann/json.hpp>
+#include <ostream>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -37,6 +38,10 @@ Json with(const std::string& pointer, const Json& value) {
 struct Broken {
   std::string name, json, message;  // `message`: what the Error must mention
 };
+
+void PrintTo(const Broken& file, std::ostream* out) {
+  *out << file.name;
+}
 
 std::vector<Broken> broken_files() {
   const auto step = [](const char* section, const Json& value) {
