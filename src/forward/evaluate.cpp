@@ -25,12 +25,7 @@ class Pass {
     for (const RopeSpec& rope : store.model().spec->ropes) {
       context_.ropes.push_back(make_rope_table(rope, input.length));
       const RopeTable& table = context_.ropes.back();
-      const auto on_device = [&](const std::vector<float>& values) {
-        Buffer buffer = device.allocate(static_cast<int64_t>(values.size()));
-        device.upload(values, buffer.data());
-        return buffer;
-      };
-      context_.rope_buffers.emplace_back(on_device(table.cos), on_device(table.sin));
+      context_.rope_buffers.emplace_back(store.to_device(table.cos), store.to_device(table.sin));
     }
   }
 
@@ -46,13 +41,13 @@ class Pass {
       {
         const auto block = wait(attention);
         if (dense) mlp = load<MlpBlock>(layers[i]);
-        run_block(*block, i, "attention");
+        run_block(*block, i, "attention", plan_.layer_start(i), plan_.attention);
       }
       if (i + 1 < layers.size() && !dense) attention = load<AttentionBlock>(layers[i + 1]);
       if (dense) {
         const auto block = wait(mlp);
         if (i + 1 < layers.size()) attention = load<AttentionBlock>(layers[i + 1]);
-        run_block(*block, i, "mlp");
+        run_block(*block, i, "mlp", plan_.layer_start(i) + plan_.attention, plan_.mlp);
       } else {
         run_moe(context_, layers[i], hidden_, plan_.spill, plan_.prefetch,
                 [&](double fraction) { report(plan_.layer_start(i) + plan_.attention + fraction * plan_.mlp); });
@@ -87,15 +82,13 @@ class Pass {
   }
 
   template <class Block>
-  void run_block(const Block& block, size_t layer, const char* part) {
-    const bool is_mlp = part[0] == 'm';
-    const double start = plan_.layer_start(layer) + (is_mlp ? plan_.attention : 0);
+  void run_block(const Block& block, size_t layer, const char* part, double start, double work) {
     for_chunks([&](int64_t first, int64_t count, double fraction) {
       const Matrix x = hidden_.get(first, count);
       block.run(context_, x);
       if (!context_.device.all_finite(x)) refuse_non_finite(layer, part);
       hidden_.put(first, x);
-      report(start + fraction * (is_mlp ? plan_.mlp : plan_.attention));
+      report(start + fraction * work);
     });
   }
 

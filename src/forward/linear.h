@@ -27,12 +27,12 @@ class WeightStore {
   std::unique_ptr<Weight> prepare(const LinearSpec& spec, Precision precision) const;
   /// Its bias on the device; an empty buffer when it has none.
   Buffer bias(const LinearSpec& spec) const;
+  Buffer to_device(const std::vector<float>& values) const;
   /// A stored vector of `count` values (norm weight, sinks) on the device, plus `offset`.
   Buffer vector(const std::string& name, int64_t count, double offset = 0) const;
 
  private:
   std::vector<float> values(const std::string& name, int64_t count) const;
-  Buffer to_device(const std::vector<float>& values) const;
   OpenModel model_;
   Device& device_;
   Precision precision_;

@@ -5,25 +5,14 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "support/errors.h"
 #include "support/support.h"
 
 namespace assay {
 namespace {
 
-template <class Action>
-std::string error_of(Action action) {
-  try {
-    action();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  ADD_FAILURE() << "expected an Error";
-  return {};
-}
-
-void expect_contains(const std::string& text, const std::string& part) {
-  EXPECT_NE(text.find(part), std::string::npos) << "\"" << part << "\" is not in:\n" << text;
-}
+using test::error_of;
+using test::expect_contains;
 
 TEST(ParseJson, ValidTextIsParsed) {
   EXPECT_EQ(parse_json(R"( {"a":[1,2.5,"x"]} )", "text").at("a").size(), 3u);

@@ -1,10 +1,8 @@
 #pragma once
-#include <gtest/gtest.h>
-
 #include <cstdint>
 #include <string>
 
-#include "base/error.h"
+#include "support/errors.h"
 
 namespace assay::test {
 
@@ -22,22 +20,6 @@ inline std::string one_tensor(const std::string& name, size_t bytes) {
   const std::string size = std::to_string(bytes);
   return safetensors(R"({")" + name + R"(":{"dtype":"U8","shape":[)" + size + R"(],"data_offsets":[0,)" + size + "]}}",
                      bytes);
-}
-
-/// The message of the Error that `action` must throw.
-template <class Action>
-std::string error_of(Action action) {
-  try {
-    action();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  ADD_FAILURE() << "expected an Error";
-  return {};
-}
-
-inline void expect_contains(const std::string& text, const std::string& part) {
-  EXPECT_NE(text.find(part), std::string::npos) << "\"" << part << "\" is not in:\n" << text;
 }
 
 }  // namespace assay::test

@@ -12,20 +12,18 @@ namespace {
 using simd::Floats;
 using simd::kLanes;
 
+ASSAY_INLINE uint32_t nearest_bf16(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  return (bits & 0x7fffffffu) > 0x7f800000u ? (bits >> 16) | 0x40u : rounded;
+}
+
 ASSAY_CLONES void bf16_of(const float* values, int64_t count, uint16_t* out) {
-  for (int64_t i = 0; i < count; ++i) {
-    const auto bits = std::bit_cast<uint32_t>(values[i]);
-    const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-    out[i] = static_cast<uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? (bits >> 16) | 0x40u : rounded);
-  }
+  for (int64_t i = 0; i < count; ++i) out[i] = static_cast<uint16_t>(nearest_bf16(values[i]));
 }
 
 ASSAY_CLONES void bf16_in_place(float* values, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) {
-    const auto bits = std::bit_cast<uint32_t>(values[i]);
-    const uint32_t rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u;
-    values[i] = std::bit_cast<float>((bits & 0x7fffffffu) > 0x7f800000u ? bits : rounded);
-  }
+  for (int64_t i = 0; i < count; ++i) values[i] = std::bit_cast<float>(nearest_bf16(values[i]) << 16);
 }
 
 ASSAY_CLONES float sum_of_squares(const float* x, int64_t count) {
