@@ -52,6 +52,14 @@ struct AttentionShape {
   float scale = 0;
   int64_t window = 0;            ///< keys visible to a query, itself included; 0 = all before it
   const float* sinks = nullptr;  ///< [heads] on the device: a logit that takes part in each softmax and is then dropped
+  int64_t value_dim = 0;         ///< components of v and out in each head; 0 = head_dim
+};
+
+/// Attention without a softmax: one matrix of state for each head, which every token decays, writes to and reads.
+struct LinearAttentionShape {
+  int64_t heads = 0, key_heads = 0;  ///< a key head serves heads / key_heads consecutive heads
+  int64_t key_dim = 0, value_dim = 0;
+  bool delta = false;  ///< what the state already says about k is subtracted from v
 };
 
 /// Running reduction of one position's logits over vocabulary tiles.
@@ -95,13 +103,31 @@ class Device {
   virtual void rope(Matrix x, int64_t head_dim, std::span<const int32_t> positions, const float* cos, const float* sin,
                     int64_t pairs, bool interleaved) = 0;
   /// Causal attention within each of the consecutive sequences of `length` rows: q [n, heads * head_dim],
-  /// k and v [n, kv_heads * head_dim], out like q.
+  /// k [n, kv_heads * head_dim], v [n, kv_heads * value_dim], out [n, heads * value_dim].
   virtual void attention(Matrix q, Matrix k, Matrix v, Matrix out, int64_t length, const AttentionShape& shape,
                          Precision precision) = 0;
 
   enum class Gate : uint8_t { silu, gelu, gelu_tanh, relu, relu2, clamped_swiglu };
   /// gate = act(gate) * up, elementwise; model/spec.h defines clamped_swiglu.
   virtual void gate(Gate act, Matrix gate, Matrix up) = 0;
+
+  /// y[t, c] = bias[c] + sum over j of weight[j, c] * x[t - kernel + 1 + j, c], with silu on top where asked for,
+  /// within each sequence of `length` rows; rows before its start count as 0. weight [kernel, cols]; bias may be null.
+  virtual void causal_conv(Matrix x, const float* weight, int64_t kernel, const float* bias, bool silu, int64_t length,
+                           Matrix y) = 0;
+  /// What a state space does in a step of its own length: dt = clamp(softplus(dt + bias), low, high), in place, and
+  /// decay = exp(-exp(a_log) * dt). dt and decay [n, heads]; bias and a_log [heads].
+  virtual void time_steps(Matrix dt, const float* bias, const float* a_log, float low, float high, Matrix decay) = 0;
+  /// For each head, within each sequence of `length` rows, with a state S [key_dim, value_dim] that begins as zeros:
+  /// S *= decay; u = write * v, or write * (v - S^T k) for delta; S += k u^T; out = S^T q. q and k
+  /// [n, key_heads * key_dim], v and out [n, heads * value_dim], decay and write [n, heads].
+  virtual void linear_attention(Matrix q, Matrix k, Matrix v, Matrix decay, Matrix write, Matrix out, int64_t length,
+                                const LinearAttentionShape& shape) = 0;
+  /// For each channel c and component s of its state h, which begins as zero in each sequence of `length` rows:
+  /// h = exp(a[s, c] * dt) * h + dt * b[s] * x; out = sum over s of c[s] * h + d * x, with dt = softplus(dt). x, dt and
+  /// out [n, channels], a [states, channels], b and c [n, states], d [channels].
+  virtual void selective_scan(Matrix x, Matrix dt, const float* a, Matrix b, Matrix c, const float* d, int64_t length,
+                              Matrix out) = 0;
 
   /// Emulates activation quantization in place, row by row; with Scope::call, `call` rows at a time.
   virtual void quantize(const ActivationQuant& quant, Matrix x, int64_t call = 1) = 0;

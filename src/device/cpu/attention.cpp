@@ -76,22 +76,26 @@ int64_t round_up(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
-/// One query tile of one head. keys and values: the head's [padded length, head_dim].
+int64_t width_of_values(const AttentionShape& shape) {
+  return shape.value_dim > 0 ? shape.value_dim : shape.head_dim;
+}
+
+/// One query tile of one head. keys and values: the head's [padded length, head_dim] and [padded length, value_dim].
 void attend(const Operands& operands, Matrix q, Matrix out, int64_t sequence, int64_t tile, int64_t length,
             int64_t head, const AttentionShape& shape, const std::byte* keys, const std::byte* values) {
   thread_local AlignedBytes query_scratch, score_scratch, rounded_scratch, out_scratch;
-  const int64_t d = shape.head_dim;
+  const int64_t d = shape.head_dim, value_dim = width_of_values(shape);
   const int64_t first_query = tile * kQueryTile, queries = std::min(kQueryTile, length - first_query);
   const int64_t last_key = round_up(first_query + queries, kQueryTile);
   const int64_t first_key =
       shape.window > 0 ? std::max<int64_t>(0, first_query - shape.window + 1) / kQueryTile * kQueryTile : 0;
   const int64_t width = last_key - first_key;
-  const size_t skip = static_cast<size_t>(first_key * d) * operands.element_bytes();
+  const auto skipped = [&](int64_t row) { return static_cast<size_t>(first_key * row) * operands.element_bytes(); };
 
   auto* query = query_scratch.as<std::byte>(kQueryTile * d * static_cast<int64_t>(sizeof(float)));
   operands.take_head(q, sequence + first_query, queries, kQueryTile, head, d, query);
   auto* scores = score_scratch.as<float>(kQueryTile * width);
-  Gemm::get(operands.element, Gemm::Layout::transposed, kQueryTile, width, d).run(query, keys + skip, scores);
+  Gemm::get(operands.element, Gemm::Layout::transposed, kQueryTile, width, d).run(query, keys + skipped(d), scores);
 
   const float sink = shape.sinks ? shape.sinks[head] : -INFINITY;
   float sums[kQueryTile];
@@ -106,11 +110,12 @@ void attend(const Operands& operands, Matrix q, Matrix out, int64_t sequence, in
     operands.take(scores, kQueryTile * width, rounded);
     weights = rounded;
   }
-  auto* result = out_scratch.as<float>(kQueryTile * d);
-  Gemm::get(operands.element, Gemm::Layout::plain, kQueryTile, d, width).run(weights, values + skip, result);
+  auto* result = out_scratch.as<float>(kQueryTile * value_dim);
+  Gemm::get(operands.element, Gemm::Layout::plain, kQueryTile, value_dim, width)
+      .run(weights, values + skipped(value_dim), result);
   for (int64_t r = 0; r < queries; ++r) {
-    float* to = out.row(sequence + first_query + r) + head * d;
-    for (int64_t c = 0; c < d; ++c) to[c] = result[r * d + c] / sums[r];
+    float* to = out.row(sequence + first_query + r) + head * value_dim;
+    for (int64_t c = 0; c < value_dim; ++c) to[c] = result[r * value_dim + c] / sums[r];
   }
 }
 
@@ -118,22 +123,24 @@ void attend(const Operands& operands, Matrix q, Matrix out, int64_t sequence, in
 
 void CpuDevice::attention(Matrix q, Matrix k, Matrix v, Matrix out, int64_t length, const AttentionShape& shape,
                           Precision precision) {
-  const int64_t d = shape.head_dim, group = shape.heads / shape.kv_heads;
-  ASSAY_CHECK(q.rows % length == 0 && q.cols == shape.heads * d && k.cols == shape.kv_heads * d && v.cols == k.cols);
+  const int64_t d = shape.head_dim, value_dim = width_of_values(shape), group = shape.heads / shape.kv_heads;
+  ASSAY_CHECK(q.rows % length == 0 && q.cols == shape.heads * d && k.cols == shape.kv_heads * d);
+  ASSAY_CHECK(v.cols == shape.kv_heads * value_dim && out.cols == shape.heads * value_dim);
   const Operands operands{precision, element_of(precision)};
   const int64_t sequences = q.rows / length, padded = round_up(length, kQueryTile);
-  const size_t head_bytes = static_cast<size_t>(padded * d) * operands.element_bytes();
+  const size_t key_bytes = static_cast<size_t>(padded * d) * operands.element_bytes();
+  const size_t head_bytes = key_bytes + static_cast<size_t>(padded * value_dim) * operands.element_bytes();
 
-  AlignedBytes heads(head_bytes * 2 * static_cast<size_t>(sequences * shape.kv_heads));
+  AlignedBytes heads(head_bytes * static_cast<size_t>(sequences * shape.kv_heads));
   auto* const base = static_cast<std::byte*>(heads.data());
   const auto keys_of = [&](int64_t sequence, int64_t head) {
-    return base + head_bytes * 2 * static_cast<size_t>(sequence * shape.kv_heads + head);
+    return base + head_bytes * static_cast<size_t>(sequence * shape.kv_heads + head);
   };
   pool_.run(sequences * shape.kv_heads, [&](int64_t i) {
     const int64_t sequence = i / shape.kv_heads, head = i % shape.kv_heads;
     std::byte* const keys = keys_of(sequence, head);
     operands.take_head(k, sequence * length, length, padded, head, d, keys);
-    operands.take_head(v, sequence * length, length, padded, head, d, keys + head_bytes);
+    operands.take_head(v, sequence * length, length, padded, head, value_dim, keys + key_bytes);
   });
 
   const int64_t tiles = padded / kQueryTile, jobs = sequences * shape.heads;
@@ -141,7 +148,7 @@ void CpuDevice::attention(Matrix q, Matrix k, Matrix v, Matrix out, int64_t leng
     const int64_t tile = tiles - 1 - i / jobs;  // the longest first
     const int64_t sequence = i % jobs / shape.heads, head = i % shape.heads;
     const std::byte* keys = keys_of(sequence, head / group);
-    attend(operands, q, out, sequence * length, tile, length, head, shape, keys, keys + head_bytes);
+    attend(operands, q, out, sequence * length, tile, length, head, shape, keys, keys + key_bytes);
   });
 }
 

@@ -29,6 +29,13 @@ class CpuDevice final : public Device {
   void attention(Matrix q, Matrix k, Matrix v, Matrix out, int64_t length, const AttentionShape& shape,
                  Precision precision) override;
   void gate(Gate act, Matrix gate, Matrix up) override;
+  void causal_conv(Matrix x, const float* weight, int64_t kernel, const float* bias, bool silu, int64_t length,
+                   Matrix y) override;
+  void time_steps(Matrix dt, const float* bias, const float* a_log, float low, float high, Matrix decay) override;
+  void linear_attention(Matrix q, Matrix k, Matrix v, Matrix decay, Matrix write, Matrix out, int64_t length,
+                        const LinearAttentionShape& shape) override;
+  void selective_scan(Matrix x, Matrix dt, const float* a, Matrix b, Matrix c, const float* d, int64_t length,
+                      Matrix out) override;
   void quantize(const ActivationQuant& quant, Matrix x, int64_t call) override;
   void gather(Matrix x, std::span<const int32_t> rows, Matrix out) override;
   void scatter_add(Matrix x, std::span<const int32_t> rows, std::span<const float> scale, Matrix y) override;
