@@ -59,7 +59,8 @@ struct AttentionShape {
 struct LinearAttentionShape {
   int64_t heads = 0, key_heads = 0;  ///< a key head serves heads / key_heads consecutive heads
   int64_t key_dim = 0, value_dim = 0;
-  bool delta = false;  ///< what the state already says about k is subtracted from v
+  bool delta = false;           ///< what the state already says about k is subtracted from v
+  const float* skip = nullptr;  ///< [heads] on the device: how much of v is added to out
 };
 
 /// Running reduction of one position's logits over vocabulary tiles.
@@ -107,9 +108,11 @@ class Device {
   virtual void attention(Matrix q, Matrix k, Matrix v, Matrix out, int64_t length, const AttentionShape& shape,
                          Precision precision) = 0;
 
-  enum class Gate : uint8_t { silu, gelu, gelu_tanh, relu, relu2, clamped_swiglu };
+  enum class Gate : uint8_t { silu, gelu, gelu_tanh, relu, relu2, clamped_swiglu, sigmoid, identity };
   /// gate = act(gate) * up, elementwise; model/spec.h defines clamped_swiglu.
   virtual void gate(Gate act, Matrix gate, Matrix up) = 0;
+  /// x = act(x), elementwise; any but clamped_swiglu, which needs two operands.
+  virtual void activate(Gate act, Matrix x) = 0;
 
   /// y[t, c] = bias[c] + sum over j of weight[j, c] * x[t - kernel + 1 + j, c], with silu on top where asked for,
   /// within each sequence of `length` rows; rows before its start count as 0. weight [kernel, cols]; bias may be null.
@@ -119,7 +122,7 @@ class Device {
   /// decay = exp(-exp(a_log) * dt). dt and decay [n, heads]; bias and a_log [heads].
   virtual void time_steps(Matrix dt, const float* bias, const float* a_log, float low, float high, Matrix decay) = 0;
   /// For each head, within each sequence of `length` rows, with a state S [key_dim, value_dim] that begins as zeros:
-  /// S *= decay; u = write * v, or write * (v - S^T k) for delta; S += k u^T; out = S^T q. q and k
+  /// S *= decay; u = write * v, or write * (v - S^T k) for delta; S += k u^T; out = S^T q + skip * v. q and k
   /// [n, key_heads * key_dim], v and out [n, heads * value_dim], decay and write [n, heads].
   virtual void linear_attention(Matrix q, Matrix k, Matrix v, Matrix decay, Matrix write, Matrix out, int64_t length,
                                 const LinearAttentionShape& shape) = 0;

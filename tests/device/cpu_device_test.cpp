@@ -210,10 +210,14 @@ TEST_F(CpuKernels, GatesFollowTheirDefinitions) {
     return y;
   };
   const auto silu = apply(Device::Gate::silu), gelu = apply(Device::Gate::gelu), tanh = apply(Device::Gate::gelu_tanh),
-             relu2 = apply(Device::Gate::relu2);
+             relu2 = apply(Device::Gate::relu2), sigmoid = apply(Device::Gate::sigmoid);
+  std::vector<float> alone = xs;
+  device_->activate(Device::Gate::silu, view(alone, 1, n));
   for (int64_t i = 0; i < n; ++i) {
     const double x = xs[i];
     ASSERT_NEAR(silu[i], 2 * x / (1 + std::exp(-x)), 1e-6 * std::abs(x) + 1e-30);
+    ASSERT_NEAR(alone[i], x / (1 + std::exp(-x)), 1e-6 * std::abs(x) + 1e-30);
+    ASSERT_NEAR(sigmoid[i], 2 / (1 + std::exp(-x)), 1e-6);
     ASSERT_NEAR(gelu[i], x * (1 + std::erf(x / std::sqrt(2))), 1e-6 * std::abs(x) + 1e-6);
     ASSERT_NEAR(tanh[i], x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))),
                 1e-6 * std::abs(x) + 1e-6);

@@ -79,9 +79,10 @@ struct Mixed {
 };
 
 TEST_F(Recurrence, LinearAttentionEqualsItsDefinition) {
-  for (const Mixed& m : {Mixed{2, 9, {4, 2, 16, 16, true}}, Mixed{1, 100, {2, 2, 7, 21, true}},
+  const std::vector<float> skip{0.5f, -1, 2, 3};
+  for (const Mixed& m : {Mixed{2, 9, {4, 2, 16, 16, true, skip.data()}}, Mixed{1, 100, {2, 2, 7, 21, true}},
                          Mixed{3, 33, {6, 2, 32, 5, false}}, Mixed{1, 64, {1, 1, 128, 64, false}}}) {
-    const auto& [heads, key_heads, dk, dv, delta] = m.shape;
+    const auto& [heads, key_heads, dk, dv, delta, skips] = m.shape;
     const int64_t n = m.sequences * m.length;
     // Normalized keys, as all that use the delta rule have them: it diverges for long ones.
     auto q = random_values(n * key_heads * dk, 7), k = random_values(n * key_heads * dk, 8, 1 / std::sqrt(float(dk)));
@@ -99,6 +100,7 @@ TEST_F(Recurrence, LinearAttentionEqualsItsDefinition) {
         const float *qr = &q[r * key_heads * dk + key], *kr = &k[r * key_heads * dk + key];
         for (int64_t j = 0; j < dv; ++j) {
           double known = 0, result = 0, size = 0;
+          if (skips) result = skips[h] * v[r * heads * dv + h * dv + j];
           for (int64_t i = 0; i < dk; ++i) known += kr[i] * (state[i * dv + j] *= decay[r * heads + h]);
           const double u = write[r * heads + h] * (v[r * heads * dv + h * dv + j] - (delta ? known : 0));
           for (int64_t i = 0; i < dk; ++i) {

@@ -29,6 +29,7 @@ class CpuDevice final : public Device {
   void attention(Matrix q, Matrix k, Matrix v, Matrix out, int64_t length, const AttentionShape& shape,
                  Precision precision) override;
   void gate(Gate act, Matrix gate, Matrix up) override;
+  void activate(Gate act, Matrix x) override;
   void causal_conv(Matrix x, const float* weight, int64_t kernel, const float* bias, bool silu, int64_t length,
                    Matrix y) override;
   void time_steps(Matrix dt, const float* bias, const float* a_log, float low, float high, Matrix decay) override;

@@ -90,7 +90,7 @@ ASSAY_CLONES void silu_gate(float* gate, const float* up, int64_t count) {
   }
 }
 
-float activate(Device::Gate act, float x) {
+float activated(Device::Gate act, float x) {
   switch (act) {
     case Device::Gate::gelu:
       return 0.5f * x * (1.0f + std::erf(x * 0.70710678f));
@@ -101,8 +101,13 @@ float activate(Device::Gate act, float x) {
     case Device::Gate::relu2:
       return x > 0 ? x * x : 0 * x;
     case Device::Gate::silu:
+      return x / (1.0f + std::exp(-x));
+    case Device::Gate::sigmoid:
+      return 1.0f / (1.0f + std::exp(-x));
+    case Device::Gate::identity:
+      return x;
     case Device::Gate::clamped_swiglu:
-      break;  // have loops of their own
+      break;  // has two operands
   }
   ASSAY_CHECK(false);
   return 0;
@@ -188,8 +193,16 @@ void CpuDevice::gate(Gate act, Matrix gate, Matrix up) {
       } else if (act == Gate::clamped_swiglu) {
         clamped_swiglu(g, u, gate.cols);
       } else {
-        for (int64_t c = 0; c < gate.cols; ++c) g[c] = activate(act, g[c]) * u[c];
+        for (int64_t c = 0; c < gate.cols; ++c) g[c] = activated(act, g[c]) * u[c];
       }
+    }
+  });
+}
+
+void CpuDevice::activate(Gate act, Matrix x) {
+  for_row_tiles(x.rows, 16, [&](int64_t first, int64_t count) {
+    for (int64_t r = first; r < first + count; ++r) {
+      for (int64_t c = 0; c < x.cols; ++c) x.row(r)[c] = activated(act, x.row(r)[c]);
     }
   });
 }

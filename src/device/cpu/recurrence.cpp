@@ -56,7 +56,7 @@ ASSAY_CLONES void convolve(const float* x, int64_t stride, int64_t first, const 
 /// One head's share of linear attention, at one token.
 struct Token {
   const float *q, *k, *v;
-  float decay, write;
+  float decay, write, skip;
   float* out;
 };
 
@@ -84,6 +84,7 @@ ASSAY_CLONES void linear_attention_step(const Token& token, int64_t key_dim, int
                                         float* state) {
   Floats value, result;
   load_columns(token.v, columns, value);
+  const Floats skipped = value * token.skip;
   if (delta) {
     Floats known;
     read_state(token.k, state, key_dim, known);
@@ -97,6 +98,7 @@ ASSAY_CLONES void linear_attention_step(const Token& token, int64_t key_dim, int
     simd::store(state + i * kLanes, s);
   }
   read_state(token.q, state, key_dim, result);
+  result += skipped;
   store_columns(token.out, columns, result);
 }
 
@@ -150,7 +152,7 @@ void CpuDevice::time_steps(Matrix dt, const float* bias, const float* a_log, flo
 
 void CpuDevice::linear_attention(Matrix q, Matrix k, Matrix v, Matrix decay, Matrix write, Matrix out, int64_t length,
                                  const LinearAttentionShape& shape) {
-  const auto& [heads, key_heads, key_dim, value_dim, delta] = shape;
+  const auto& [heads, key_heads, key_dim, value_dim, delta, skip] = shape;
   ASSAY_CHECK(q.rows % length == 0 && heads % key_heads == 0 && q.cols == key_heads * key_dim && k.cols == q.cols);
   ASSAY_CHECK(v.cols == heads * value_dim && out.cols == v.cols && decay.cols == heads && write.cols == heads);
   const int64_t blocks = (value_dim + kLanes - 1) / kLanes, group = heads / key_heads;
@@ -162,8 +164,13 @@ void CpuDevice::linear_attention(Matrix q, Matrix k, Matrix v, Matrix decay, Mat
     auto* state = scratch.as<float>(shape.key_dim * kLanes);
     std::fill_n(state, shape.key_dim * kLanes, 0.0f);
     for (int64_t r = sequence * length; r < (sequence + 1) * length; ++r) {
-      const Token token{q.row(r) + key_at,  k.row(r) + key_at,  v.row(r) + value_at,
-                        decay.row(r)[head], write.row(r)[head], out.row(r) + value_at};
+      const Token token{.q = q.row(r) + key_at,
+                        .k = k.row(r) + key_at,
+                        .v = v.row(r) + value_at,
+                        .decay = decay.row(r)[head],
+                        .write = write.row(r)[head],
+                        .skip = shape.skip ? shape.skip[head] : 0,
+                        .out = out.row(r) + value_at};
       linear_attention_step(token, shape.key_dim, columns, shape.delta, state);
     }
   });
