@@ -159,9 +159,11 @@ Measurement Benchmark::evaluate_model(const OpenModel& model) {
   Measurement m;
   m.mean_nll = perplexity_of_all.nll.mean;
   m.nll_se = perplexity_of_all.nll.se;
+  m.nll_df = perplexity_of_all.nll.df;
   m.ppl = perplexity_of_all.ppl;
   m.ppl_se = perplexity_of_all.ppl_se;
   m.row_nll = perplexity_of_all.row_nll;
+  m.clusters = perplexity_of_all.clusters;
   m.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   m.tokens_per_second = static_cast<double>(data_.ids.size()) / m.seconds;
   m.peak_rss_bytes = peak_memory();

@@ -1,24 +1,12 @@
 #include "report/json.h"
 
-#include <cmath>
-#include <nlohmann/json.hpp>
-
-#include "base/error.h"
+#include "report/json_parts.h"
 
 namespace assay {
 
 namespace {
 
-// Keys in the order of the schema. A NaN is written as null.
-using Ordered = nlohmann::ordered_json;
-
-std::string text_of(const Ordered& json, int indent, bool ascii) {
-  return json.dump(indent, ' ', ascii, Ordered::error_handler_t::replace) + "\n";
-}
-
-Ordered or_null(const std::string& text) {
-  return text.empty() ? Ordered() : Ordered(text);
-}
+using Ordered = OrderedJson;
 
 Ordered bits_json(const Bits& bits) {
   return {{"bits", bits.bits}, {"weights", bits.weights}, {"bpw", bits.bpw()}};
@@ -42,44 +30,72 @@ Ordered storage_json(const Storage& s) {
           {"compare_q", compare_q_numbers(s.compare_q)}};
 }
 
+Ordered overrides_json(const ModelResult& model) {
+  Ordered out = Ordered::object();
+  if (model.override_bpw_layer) out["bpw_layer"] = *model.override_bpw_layer;
+  if (model.override_bpw_head) out["bpw_head"] = *model.override_bpw_head;
+  if (model.override_vram_bits) out["vram_bits"] = *model.override_vram_bits;
+  return out;
+}
+
 Ordered bits_of(const ModelResult& model) {
   if (!model.storage) return {};
   Ordered bits = storage_json(*model.storage);
+  bits["file"]["bpw"] = model.file_bpw();
+  bits["tied"] = model.tied;
   bits["compare_q"] = compare_q_numbers(model.compare_q());
   bits["overridden"] = model.overridden();
+  bits["overrides"] = overrides_json(model);
   return bits;
 }
 
 Ordered model_json(const ModelResult& model) {
-  Measurement none;
-  none.mean_nll = none.nll_se = none.ppl = none.ppl_se = none.seconds = none.tokens_per_second = NAN;
-  const Measurement& m = model.measured ? *model.measured : none;
+  Ordered json = {{"label", model.label},
+                  {"model_dir", model.model_dir},
+                  {"group", null_if_empty(model.group)},
+                  {"role", name_of(model.role)},
+                  {"status", model.ok() ? "ok" : "failed"},
+                  {"error", null_if_empty(model.error)},
+                  {"architecture", null_if_empty(model.architecture)},
+                  {"format", model.storage ? Ordered(model.storage->format) : Ordered()},
+                  {"activations", model.activations},
+                  {"declared_activations", model.storage ? Ordered(model.storage->activations) : Ordered()},
+                  {"kv_cache", model.kv_cache},
+                  {"precision", model.precision},
+                  {"bits", bits_of(model)}};
+  const Ordered measured = measurement_fields(model.measured.value_or(Measurement()));
+  for (const auto& [key, value] : measured.items()) json[key] = model.measured ? value : Ordered();
   std::vector<std::string> notes = model.notes;
-  notes.insert(notes.end(), m.notes.begin(), m.notes.end());
-  return {{"label", model.label},
-          {"model_dir", model.model_dir},
-          {"status", model.ok() ? "ok" : "failed"},
-          {"error", or_null(model.error)},
-          {"architecture", or_null(model.architecture)},
-          {"format", model.storage ? Ordered(model.storage->format) : Ordered()},
-          {"activations", model.activations},
-          {"declared_activations", model.storage ? Ordered(model.storage->activations) : Ordered()},
-          {"kv_cache", model.kv_cache},
-          {"precision", model.precision},
-          {"bits", bits_of(model)},
-          {"mean_nll", m.mean_nll},
-          {"nll_se", m.nll_se},
-          {"ppl", m.ppl},
-          {"ppl_se", m.ppl_se},
-          {"row_nll", model.measured ? Ordered(m.row_nll) : Ordered()},
-          {"top1_agree", nullptr},
-          {"kld", nullptr},
-          {"seconds", m.seconds},
-          {"tokens_per_second", m.tokens_per_second},
-          {"peak_rss_bytes", model.measured ? Ordered(m.peak_rss_bytes) : Ordered()},
-          {"stages", m.stage_seconds},
-          {"cached", model.cached},
-          {"notes", notes}};
+  if (model.measured) notes.insert(notes.end(), model.measured->notes.begin(), model.measured->notes.end());
+  json["cached"] = model.cached;
+  json["notes"] = notes;
+  return json;
+}
+
+/// Derived from the models, for those who read the file without assay.
+Ordered pairs_json(const Result& result) {
+  const auto judged = [](const std::optional<Estimate>& difference) -> Ordered {
+    if (!difference) return nullptr;
+    Ordered out = estimate_json(*difference);
+    const Interval interval = difference->interval();
+    out["low"] = interval.low;
+    out["high"] = interval.high;
+    out["p"] = difference->p_value();
+    out["indistinguishable"] = ModelPair::indistinguishable(difference);
+    return out;
+  };
+  Ordered out = Ordered::array();
+  for (const ModelPair& pair : all_pairs(result)) {
+    Ordered entry = {{"a", pair.a}, {"b", pair.b}, {"nll", judged(pair.nll)}, {"kld", judged(pair.kld)}};
+    if (pair.nll) {
+      entry["nll"]["ppl_ratio"] = std::exp(pair.nll->mean);
+      entry["nll"]["rows_positive"] = pair.nll_rows.positive;
+      entry["nll"]["rows_nonzero"] = pair.nll_rows.nonzero;
+      entry["nll"]["rows_p"] = pair.nll_rows.p;
+    }
+    out.push_back(entry);
+  }
+  return out;
 }
 
 Ordered data_json(const DataRecord& data) {
@@ -95,7 +111,7 @@ Ordered data_json(const DataRecord& data) {
           {"first_scored", data.first_scored},
           {"bos", data.bos ? Ordered(*data.bos) : Ordered()},
           {"corpus_tokens", data.corpus_tokens},
-          {"text_sha256", or_null(data.text_sha256)},
+          {"text_sha256", null_if_empty(data.text_sha256)},
           {"clusters", data.clusters},
           {"notes", data.notes}};
 }
@@ -103,9 +119,9 @@ Ordered data_json(const DataRecord& data) {
 Ordered inspect_record_json(const InspectRecord& record) {
   Ordered json = {{"model_dir", record.model_dir},
                   {"status", record.error.empty() ? "ok" : "failed"},
-                  {"error", or_null(record.error)},
-                  {"architecture", or_null(record.architecture)},
-                  {"declared", or_null(record.declared)},
+                  {"error", null_if_empty(record.error)},
+                  {"architecture", null_if_empty(record.architecture)},
+                  {"declared", null_if_empty(record.declared)},
                   {"format", nullptr},
                   {"bits", nullptr},
                   {"tensors", Ordered::object()},
@@ -131,64 +147,39 @@ Ordered inspect_record_json(const InspectRecord& record) {
 std::string results_json(const Result& result) {
   Ordered models = Ordered::array();
   for (const ModelResult& model : result.models) models.push_back(model_json(model));
-  const Ordered assay = {{"version", kVersion}, {"device", result.device}, {"threads", result.threads}};
-  return text_of({{"schema", "assay.results/1"},
-                  {"assay", assay},
-                  {"complete", result.complete},
-                  {"data", data_json(result.data)},
-                  {"models", models}},
-                 1, false);
+  const Ordered assay = {{"version", result.version}, {"device", result.device}, {"threads", result.threads}};
+  return json_text({{"schema", "assay.results/1"},
+                    {"assay", assay},
+                    {"complete", result.complete},
+                    {"data", data_json(result.data)},
+                    {"models", models},
+                    {"pairs", pairs_json(result)}},
+                   1);
 }
 
 std::string compare_q_json(const Result& result) {
   Ordered models = Ordered::array();
   for (const ModelResult& model : result.models) {
-    if (!model.ok()) continue;
+    if (!model.ok() || model.role == ModelRole::noise_floor) continue;
     const Storage::CompareQ numbers = model.compare_q();
     models.push_back({{"label", model.label},
                       {"layer_bpw", numbers.bpw_layer},
                       {"head_bpw", numbers.bpw_head},
                       {"vram_gb", numbers.vram_gib},
                       {"ppl", model.measured->ppl}});
+    if (model.role == ModelRole::reference) {
+      models.back()["kld"] = 0.0;
+    } else if (model.measured->comparison) {
+      models.back()["kld"] = model.measured->comparison->divergence.compare_q;
+    }
   }
-  return text_of(models, 4, true);  // as Python's json.dumps: ASCII only
+  return json_text(models, 4, true);  // as Python's json.dumps: ASCII only
 }
 
 std::string inspect_json(const std::vector<InspectRecord>& records) {
   Ordered models = Ordered::array();
   for (const InspectRecord& record : records) models.push_back(inspect_record_json(record));
-  return text_of({{"schema", "assay.inspect/1"}, {"models", models}}, 1, false);
-}
-
-Json measurement_to_json(const Measurement& m) {
-  return {{"mean_nll", m.mean_nll},
-          {"nll_se", m.nll_se},
-          {"ppl", m.ppl},
-          {"ppl_se", m.ppl_se},
-          {"row_nll", m.row_nll},
-          {"seconds", m.seconds},
-          {"tokens_per_second", m.tokens_per_second},
-          {"peak_rss_bytes", m.peak_rss_bytes},
-          {"stages", m.stage_seconds},
-          {"notes", m.notes}};
-}
-
-Measurement measurement_from_json(const JsonObject& json) {
-  const auto number = [](const Json* value) { return value && value->is_number() ? value->get<double>() : NAN; };
-  Measurement m;
-  m.mean_nll = number(json.find("mean_nll"));
-  m.nll_se = number(json.find("nll_se"));
-  m.ppl = number(json.find("ppl"));
-  m.ppl_se = number(json.find("ppl_se"));
-  m.seconds = number(json.find("seconds"));
-  m.tokens_per_second = number(json.find("tokens_per_second"));
-  m.peak_rss_bytes = static_cast<uint64_t>(json.integer("peak_rss_bytes"));
-  if (const Json* rows = json.find("row_nll"))
-    for (const Json& value : *rows) m.row_nll.push_back(number(&value));
-  if (const Json* stages = json.find("stages"))
-    for (const auto& [stage, seconds] : stages->items()) m.stage_seconds[stage] = number(&seconds);
-  m.notes = json.strings("notes");
-  return m;
+  return json_text({{"schema", "assay.inspect/1"}, {"models", models}}, 1);
 }
 
 }  // namespace assay

@@ -6,6 +6,18 @@ namespace assay {
 
 const char* const kVersion = ASSAY_VERSION;
 
+const char* name_of(ModelRole role) {
+  switch (role) {
+    case ModelRole::model:
+      return "model";
+    case ModelRole::reference:
+      return "reference";
+    case ModelRole::noise_floor:
+      return "noise_floor";
+  }
+  check_failed(__FILE__, __LINE__, "known role");
+}
+
 Storage::CompareQ ModelResult::compare_q() const {
   ASSAY_CHECK(storage);
   constexpr double kBitsPerGiB = 8.0 * 1024 * 1024 * 1024;

@@ -6,17 +6,50 @@
 #include <vector>
 
 #include "model/storage.h"
+#include "stats/divergence.h"
 
 namespace assay {
 
 /// "0.1.0".
 extern const char* const kVersion;
 
+/// A token that a model thinks possible.
+struct ProbableToken {
+  std::string text;
+  double probability = 0;
+};
+
+/// The text around a token.
+struct TokenContext {
+  std::string before, token, after;
+};
+
+/// A token of the text, and how differently a model and its reference expected it.
+struct ViewToken {
+  int64_t row = 0, position = 0;  ///< of the logits that predict it, as in TokenMeasures
+  std::string text;
+  double kld = NAN;
+  std::vector<ProbableToken> reference, model;  ///< the most probable ones, best first
+};
+
+/// A model beside its reference.
+struct Comparison {
+  std::string reference;          ///< label
+  std::string reference_content;  ///< hash of what it was; empty = not known
+  int64_t vocabulary = 0;         ///< logits that both have
+  Divergence divergence;
+  std::vector<TokenContext> worst;  ///< the text of divergence.worst; empty = not known
+  std::vector<ViewToken> view;      ///< a stretch of the text; empty = not kept
+};
+
 /// What running a model gave. NaN where a number does not exist.
 struct Measurement {
   double mean_nll = 0, nll_se = 0;  ///< nats a scored token
+  int64_t nll_df = 0;               ///< degrees of freedom of the error
   double ppl = 0, ppl_se = 0;
   std::vector<double> row_nll;
+  ClusterSums clusters;  ///< of the NLL, for paired comparisons; empty = not known
+  std::optional<Comparison> comparison;
   double seconds = 0;
   double tokens_per_second = 0;  ///< of all tokens fed, scored or not
   uint64_t peak_rss_bytes = 0;
@@ -24,9 +57,20 @@ struct Measurement {
   std::vector<std::string> notes;
 };
 
+enum class ModelRole : uint8_t {
+  model,
+  reference,    ///< what the others are compared with
+  noise_floor,  ///< the reference again with arithmetic noise: what no difference can be told from
+};
+
+/// "model", "reference", "noise_floor".
+const char* name_of(ModelRole role);
+
 /// One line of a run: what the model is, what it costs, what it predicts.
 struct ModelResult {
   std::string label, model_dir;
+  std::string group;  ///< the project file's; empty = the label's first word
+  ModelRole role = ModelRole::model;
   std::string error;  ///< why there are no numbers; empty = ok
   std::string precision, activations, kv_cache;
   std::string architecture;
@@ -40,6 +84,7 @@ struct ModelResult {
 
   bool ok() const { return error.empty(); }
   bool overridden() const { return override_bpw_layer || override_bpw_head || override_vram_bits; }
+  bool has_comparison() const { return measured && measured->comparison; }
   /// compare_q's accounting, overrides applied. Needs `storage`.
   Storage::CompareQ compare_q() const;
   /// Bits of the whole file for each weight of decoder, embedding and head. Needs `storage`.
@@ -63,6 +108,7 @@ struct DataRecord {
 };
 
 struct Result {
+  std::string version = kVersion;  ///< of the program that measured
   std::string device;
   int threads = 0;
   bool complete = false;  ///< no model is missing

@@ -10,51 +10,34 @@ namespace assay {
 
 namespace {
 
-struct Clusters {
-  double sum_of_squares = 0;  // of the summed deviations of each cluster
-  int64_t count = 0;
+void add(ClusterSums& clusters, size_t index, double value) {
+  if (!std::isfinite(value)) return;
+  clusters.sum[index] += value;
+  ++clusters.count[index];
+}
 
-  double variance(int64_t observations) const {
-    const double g = static_cast<double>(count), n = static_cast<double>(observations);
-    return count < 2 ? NAN : g / (g - 1) * sum_of_squares / (n * n);
-  }
+/// Variance of the mean that these clusters leave.
+struct Variance {
+  double value = NAN;
+  int64_t clusters = 0;
 };
 
-/// Groups deviations from `mean` by the block of their corpus token; `per_row` keeps the same block of different rows
-/// apart.
-Clusters by_block(std::span<const double> values, const Windows& w, double mean, bool per_row) {
-  Clusters out;
-  const int64_t last = ((w.rows - 1) * w.stride + w.offset + w.count - 1) / w.stride;
-  std::vector<double> sum(per_row ? 0 : last + 1);
-  std::vector<bool> seen(sum.size());
-  for (int64_t r = 0; r < w.rows; ++r) {
-    for (int64_t j = 0; j < w.count;) {
-      const int64_t block = (r * w.stride + w.offset + j) / w.stride;
-      const int64_t end = std::min(w.count, (block + 1) * w.stride - r * w.stride - w.offset);
-      double deviation = 0;
-      for (; j < end; ++j) deviation += values[r * w.count + j] - mean;
-      if (per_row) {
-        out.sum_of_squares += deviation * deviation;
-        ++out.count;
-      } else {
-        sum[block] += deviation;
-        seen[block] = true;
-      }
-    }
+Variance variance(const ClusterSums& c, double mean) {
+  Variance out;
+  double squares = 0;
+  for (size_t i = 0; i < c.sum.size(); ++i) {
+    if (c.count[i] == 0) continue;
+    const double deviation = c.sum[i] - static_cast<double>(c.count[i]) * mean;
+    squares += deviation * deviation;
+    ++out.clusters;
   }
-  for (const double deviation : sum) out.sum_of_squares += deviation * deviation;
-  out.count += std::count(seen.begin(), seen.end(), true);
+  const double g = static_cast<double>(out.clusters), n = static_cast<double>(c.observations());
+  if (out.clusters > 1) out.value = g / (g - 1) * squares / (n * n);
   return out;
 }
 
-Clusters by_row(std::span<const double> values, const Windows& w, double mean) {
-  Clusters out{0, w.rows};
-  for (int64_t r = 0; r < w.rows; ++r) {
-    double deviation = 0;
-    for (const double x : values.subspan(r * w.count, w.count)) deviation += x - mean;
-    out.sum_of_squares += deviation * deviation;
-  }
-  return out;
+double mean_of(const ClusterSums& c) {
+  return std::accumulate(c.sum.begin(), c.sum.end(), 0.0) / static_cast<double>(c.observations());
 }
 
 }  // namespace
@@ -73,32 +56,56 @@ Clustering default_clustering(const Windows& windows) {
   return windows.overlap() ? Clustering::blocks : Clustering::rows;
 }
 
-Estimate estimate(std::span<const double> values, const Windows& w, Clustering clustering) {
-  ASSAY_CHECK(w.rows > 0 && w.count > 0 && w.stride > 0 && w.offset >= 0);
-  ASSAY_CHECK(static_cast<int64_t>(values.size()) == w.observations());
-  const int64_t n = w.observations();
-  const double mean = std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(n);
+int64_t ClusterSums::observations() const {
+  return std::accumulate(count.begin(), count.end(), int64_t{0});
+}
 
+ClusterSums cluster_sums(std::span<const double> values, const Windows& w, Clustering clustering) {
+  ASSAY_CHECK(w.rows > 0 && w.count > 0 && static_cast<int64_t>(values.size()) == w.observations());
+  ClusterSums out;
   if (clustering == Clustering::rows) {
-    const Clusters rows = by_row(values, w, mean);
-    return {mean, std::sqrt(rows.variance(n)), rows.count - 1};
+    out = {std::vector<double>(w.rows), std::vector<int64_t>(w.rows)};
+    for (int64_t i = 0; i < w.observations(); ++i) add(out, i / w.count, values[i]);
+    return out;
   }
-  const Clusters blocks = by_block(values, w, mean, false);
-  if (clustering == Clustering::blocks) return {mean, std::sqrt(blocks.variance(n)), blocks.count - 1};
+  ASSAY_CHECK(w.stride > 0 && w.offset >= 0);
+  const auto block = [&](int64_t row, int64_t j) { return (row * w.stride + w.offset + j) / w.stride; };
+  const int64_t blocks = block(w.rows - 1, w.count - 1) + 1;
+  // Cells [rows, blocks of a row]: a row's blocks begin with its own first one.
+  const int64_t row_blocks = clustering == Clustering::blocks ? blocks : block(0, w.count - 1) - block(0, 0) + 1;
+  const int64_t clusters = clustering == Clustering::blocks ? blocks : w.rows * row_blocks;
+  out = {std::vector<double>(clusters), std::vector<int64_t>(clusters)};
+  for (int64_t r = 0; r < w.rows; ++r) {
+    const int64_t first = clustering == Clustering::blocks ? 0 : block(r, 0) - r * row_blocks;
+    for (int64_t j = 0; j < w.count; ++j) add(out, block(r, j) - first, values[r * w.count + j]);
+  }
+  return out;
+}
 
-  const Clusters rows = by_row(values, w, mean);
-  const Clusters cells = by_block(values, w, mean, true);
-  const double variance = rows.variance(n) + blocks.variance(n) - cells.variance(n);
-  return {mean, std::sqrt(variance < 0 ? 0.0 : variance), std::min(rows.count, blocks.count) - 1};
+Estimate estimate(const ClusterSums& clusters) {
+  if (clusters.observations() == 0) return {};
+  const double mean = mean_of(clusters);
+  const Variance v = variance(clusters, mean);
+  return {mean, std::sqrt(v.value), v.clusters - 1};
+}
+
+Estimate estimate(std::span<const double> values, const Windows& w, Clustering clustering) {
+  if (clustering != Clustering::rows_and_blocks) return estimate(cluster_sums(values, w, clustering));
+  const ClusterSums rows = cluster_sums(values, w, Clustering::rows);
+  if (rows.observations() == 0) return {};
+  const double mean = mean_of(rows);
+  const Variance row = variance(rows, mean);
+  const Variance block = variance(cluster_sums(values, w, Clustering::blocks), mean);
+  const Variance cell = variance(cluster_sums(values, w, Clustering::rows_and_blocks), mean);
+  const double both = row.value + block.value - cell.value;
+  return {mean, std::sqrt(both < 0 ? 0.0 : both), std::min(row.clusters, block.clusters) - 1};
 }
 
 std::vector<double> row_means(std::span<const double> values, const Windows& w) {
-  ASSAY_CHECK(static_cast<int64_t>(values.size()) == w.observations() && w.count > 0);
+  const ClusterSums rows = cluster_sums(values, w, Clustering::rows);
   std::vector<double> means;
-  for (int64_t r = 0; r < w.rows; ++r) {
-    const auto row = values.subspan(r * w.count, w.count);
-    means.push_back(std::accumulate(row.begin(), row.end(), 0.0) / static_cast<double>(w.count));
-  }
+  for (size_t r = 0; r < rows.sum.size(); ++r)
+    means.push_back(rows.count[r] > 0 ? rows.sum[r] / static_cast<double>(rows.count[r]) : NAN);
   return means;
 }
 

@@ -28,17 +28,31 @@ struct Estimate {
 /// overlap, everything said about one stretch of text, in whichever row, is one cluster.
 enum class Clustering : uint8_t { rows, blocks, rows_and_blocks };
 
+/// Sums of the observations of each cluster: all that an estimate needs, and what results keep of a run.
+struct ClusterSums {
+  std::vector<double> sum;
+  std::vector<int64_t> count;  ///< observations
+
+  int64_t observations() const;
+};
+
+/// Of values [rows, count], in the order of the text. Values that are not finite are left out; their number is for the
+/// caller to report. Of rows_and_blocks the clusters are the cells, what one row says about one block.
+ClusterSums cluster_sums(std::span<const double> values, const Windows& windows, Clustering clustering);
+
+/// Mean and cluster-robust standard error (Liang & Zeger 1986, CR1) of one-way clusters. Empty clusters do not count.
+Estimate estimate(const ClusterSums& clusters);
+
 /// Rows where they share no text, else blocks.
 Clustering default_clustering(const Windows& windows);
 
-/// Mean of values [rows, count] and its cluster-robust standard error (Liang & Zeger 1986, CR1); rows_and_blocks is the
-/// two-way form of Cameron, Gelbach & Miller 2011.
+/// The same of values [rows, count]; rows_and_blocks is the two-way form of Cameron, Gelbach & Miller 2011.
 Estimate estimate(std::span<const double> values, const Windows& windows, Clustering clustering);
 inline Estimate estimate(std::span<const double> values, const Windows& windows) {
   return estimate(values, windows, default_clustering(windows));
 }
 
-/// Mean of each row.
+/// Mean of each row; NaN where no value is finite.
 std::vector<double> row_means(std::span<const double> values, const Windows& windows);
 
 }  // namespace assay

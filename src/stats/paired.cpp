@@ -36,4 +36,11 @@ PairedComparison compare_paired(std::span<const double> a, std::span<const doubl
   return {estimate(difference, windows, clustering), sign_test(row_means(difference, windows))};
 }
 
+std::optional<Estimate> compare_paired(const ClusterSums& a, const ClusterSums& b) {
+  if (a.count != b.count || a.sum.size() != b.sum.size() || a.observations() == 0) return std::nullopt;
+  ClusterSums difference = a;
+  for (size_t i = 0; i < a.sum.size(); ++i) difference.sum[i] -= b.sum[i];
+  return estimate(difference);
+}
+
 }  // namespace assay

@@ -1,4 +1,6 @@
 #pragma once
+#include <optional>
+
 #include "stats/estimate.h"
 
 namespace assay {
@@ -22,5 +24,8 @@ struct PairedComparison {
 /// a and b [rows, count]. For NLLs, exp(difference.mean) is the ratio of perplexities.
 PairedComparison compare_paired(std::span<const double> a, std::span<const double> b, const Windows& windows,
                                 Clustering clustering);
+
+/// The difference from the sums that two runs kept. Nothing when they are not about the same tokens.
+std::optional<Estimate> compare_paired(const ClusterSums& a, const ClusterSums& b);
 
 }  // namespace assay

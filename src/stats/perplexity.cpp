@@ -9,6 +9,7 @@ Interval Perplexity::interval(double level) const {
 
 Perplexity perplexity(std::span<const double> nll, const Windows& windows, Clustering clustering) {
   Perplexity out;
+  out.clusters = cluster_sums(nll, windows, clustering);
   out.nll = estimate(nll, windows, clustering);
   out.row_nll = row_means(nll, windows);
   out.ppl = std::exp(out.nll.mean);

@@ -6,6 +6,7 @@ namespace assay {
 /// exp of the mean negative log-likelihood of all scored tokens.
 struct Perplexity {
   Estimate nll;                 ///< nats a token
+  ClusterSums clusters;         ///< of the NLL, what `nll` is made of
   std::vector<double> row_nll;  ///< mean of each row
   double ppl = NAN;
   double ppl_se = NAN;  ///< by the delta method: ppl * nll.se

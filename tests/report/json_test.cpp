@@ -1,9 +1,11 @@
 #include "report/json.h"
 
 #include <cmath>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "report/sample.h"
+#include "support/errors.h"
 #include "support/support.h"
 
 namespace assay {
@@ -116,6 +118,58 @@ TEST(MeasurementJson, RoundTrips) {
   EXPECT_EQ(back.peak_rss_bytes, m.peak_rss_bytes);
   EXPECT_EQ(back.stage_seconds, m.stage_seconds);
   EXPECT_EQ(back.notes, m.notes);
+}
+
+TEST(ResultsJson, RoundTripsThroughAFile) {
+  const std::string text = results_json(test::sample_kld_result());
+  const Json json = Json::parse(text);
+  EXPECT_EQ(results_json(results_from_json(json, "test")), text);
+}
+
+TEST(ResultsJson, HasTheKldKeysOfTheSchema) {
+  const Json models = Json::parse(results_json(test::sample_kld_result()))["models"];
+  const Json& kld = models[2]["kld"];
+  for (const char* key : {"reference", "mean", "se", "median", "p90", "p95", "p99", "p999", "max", "row_mean",
+                          "compare_q", "direction", "histogram", "buckets", "agreement", "nonfinite_share"})
+    EXPECT_TRUE(kld.contains(key)) << key;
+  EXPECT_EQ(kld["reference"], "HF BF16");
+  EXPECT_EQ(kld["agreement"]["top1"]["mean"], models[2]["top1_agree"]);
+  EXPECT_TRUE(models[0]["kld"].is_null());
+  EXPECT_EQ(models[0]["role"], "reference");
+  EXPECT_EQ(models[3]["role"], "noise_floor");
+}
+
+TEST(ResultsJson, ComparesEveryPairOfMeasuredModels) {
+  const Json pairs = Json::parse(results_json(test::sample_kld_result()))["pairs"];
+  ASSERT_EQ(pairs.size(), 6U);
+  EXPECT_EQ(pairs[0]["a"], 0);
+  EXPECT_EQ(pairs[0]["b"], 1);
+  EXPECT_TRUE(pairs[0]["nll"]["indistinguishable"]);
+  EXPECT_TRUE(pairs[0]["kld"].is_null());
+  EXPECT_TRUE(pairs[5]["kld"].is_object());
+}
+
+TEST(ResultsFromJson, RefusesWhatIsNoReport) {
+  const auto refused = [](const std::function<void(Json&)>& damage, const char* word) {
+    Json json = Json::parse(results_json(test::sample_kld_result()));
+    damage(json);
+    const std::string message = test::error_of([&] { results_from_json(json, "r.json"); });
+    EXPECT_NE(message.find(word), std::string::npos) << message;
+    EXPECT_NE(message.find("r.json"), std::string::npos) << message;
+  };
+  refused([](Json& j) { j["schema"] = "assay.inspect/1"; }, "assay.inspect/1");
+  refused([](Json& j) { j.erase("models"); }, "models");
+  refused([](Json& j) { j["models"][1].erase("label"); }, "label");
+  refused([](Json& j) { j["models"][1]["row_nll"].push_back(1); }, "2 rows");
+  refused([](Json& j) { j["models"][1]["role"] = "king"; }, "king");
+  refused([](Json& j) { j["models"][1]["status"] = "failed"; }, "status");
+  refused([](Json& j) { j["models"][1]["mean_nll"] = nullptr; }, "mean_nll");
+  refused([](Json& j) { j["models"][1]["clusters"]["count"] = {1}; }, "clusters");
+  refused([](Json& j) { j["models"][1]["clusters"]["count"][0] = -1; }, "count");
+  refused([](Json& j) { j["models"][2]["kld"]["histogram"]["counts"] = {1, 2}; }, "bins");
+  refused([](Json& j) { j["models"][2]["kld"]["view"][0]["model"] = {{1, 2}}; }, "probability");
+  refused([](Json& j) { j["models"][2]["kld"]["row_mean"] = {1}; }, "2 rows");
+  refused([](Json& j) { j["data"]["rows"] = -3; }, "count");
 }
 
 }  // namespace

@@ -27,6 +27,8 @@ inline Result sample_result() {
   measured.ppl = 46.82894851368215;
   measured.ppl_se = 2.9268092821051344;
   measured.row_nll = {3.4840859828864685, 4.2};
+  measured.nll_df = 1;
+  measured.clusters = {{888.4419256360495, 1071}, {255, 255}};
   measured.seconds = 12.25;
   measured.tokens_per_second = 167.5;
   measured.peak_rss_bytes = 123456789;
@@ -75,6 +77,54 @@ inline Result sample_result() {
   failed.activations = failed.kv_cache = "as-deployed";
 
   result.models = {plain, overridden, failed};
+  return result;
+}
+
+/// What summarize() says of made-up measures that grow with `level`.
+inline Comparison sample_comparison(double level) {
+  constexpr Windows kWindows{.rows = 2, .count = 255, .length = 256, .stride = 256, .offset = 1};
+  TokenMeasures m{.rows = 2, .count = 256};
+  for (int i = 0; i < 512; ++i) {
+    m.kld.push_back(level * std::exp(3 * std::sin(i * 0.7)));
+    m.reverse_kld.push_back(m.kld.back() * 1.25);
+    m.jensen_shannon.push_back(m.kld.back() / 5);
+    m.reference_confidence.push_back(static_cast<float>(i % 100) / 100);
+    m.reference_top_rank.push_back(i % 11 == 0 ? 3 : 0);
+    m.target_difference.push_back(i % 2 == 0 ? -0.01F : 0.02F);
+    m.top5_common.push_back(4);
+    m.top10_common.push_back(9);
+    m.top5_equal.push_back(i % 3 == 0);
+  }
+  Comparison c;
+  c.reference = "HF BF16";
+  c.reference_content = "f00d";
+  c.vocabulary = 1024;
+  c.divergence = summarize(m, kWindows, Clustering::rows);
+  c.worst.resize(c.divergence.worst.size(), {"the <b>quick</b> ", "brown", " fox & \"co\""});
+  c.view = {{0, 0, "The", 0.5 * level, {{"The", 0.5}, {" A", 0.25}}, {{"The", 0.4}, {"<s>", 0.3}}},
+            {0, 1, " qu<i>ck\n", 2.5 * level, {{" quick", 0.9}}, {{" slow", 0.6}}}};
+  return c;
+}
+
+/// The same run with a reference, two models compared with it, and the noise floor.
+inline Result sample_kld_result() {
+  Result result = sample_result();
+  result.models[0].role = ModelRole::reference;
+  result.models[1].measured->comparison = sample_comparison(0.01);
+  ModelResult worse = result.models[0];
+  worse.role = ModelRole::model;
+  worse.label = "NVFP4 <script>alert(1)</script>";
+  worse.measured->mean_nll += 0.1;
+  worse.measured->ppl = std::exp(worse.measured->mean_nll);
+  worse.measured->row_nll = {3.58, 4.31};
+  worse.measured->clusters = {{912.9, 1099.05}, {255, 255}};
+  worse.measured->comparison = sample_comparison(0.1);
+  ModelResult floor = worse;
+  floor.role = ModelRole::noise_floor;
+  floor.group = "noise_floor";
+  floor.label = "noise floor";
+  floor.measured->comparison = sample_comparison(0.0001);
+  result.models.insert(result.models.begin() + 2, {worse, floor});
   return result;
 }
 

@@ -1,37 +1,16 @@
-#include <cmath>
-#include <cstring>
-#include <nlohmann/json.hpp>
-#include <numeric>
-
-#include "base/json.h"
-#include "checkpoint/checkpoint.h"
+#include "stats/arrays.h"
 #include "stats/paired.h"
 #include "stats/percentile.h"
 #include "stats/perplexity.h"
 #include "stats/student_t.h"
-#include "support/support.h"
 
 namespace assay {
 namespace {
 
-constexpr Windows kWindows{.rows = 20, .count = 2047, .length = 2048, .stride = 512, .offset = 1};
-
-void expect_close(double actual, double expected, double tolerance = 1e-9) {
-  EXPECT_NEAR(actual, expected, std::abs(expected) * tolerance);
-}
-
-std::vector<double> array(const std::string& name) {
-  const Checkpoint arrays = Checkpoint::open(test::fixtures() / "stats/arrays.safetensors");
-  const std::vector<std::byte> bytes = arrays.read(arrays.at(name));
-  std::vector<double> values(bytes.size() / sizeof(double));
-  std::memcpy(values.data(), bytes.data(), bytes.size());
-  return values;
-}
-
-const Json& golden() {
-  static const Json json = read_json(test::fixtures() / "stats/expected.json");
-  return json;
-}
+using test::array;
+using test::expect_close;
+using test::golden;
+using test::kWindows;
 
 void expect_interval(const Interval& actual, const Json& expected) {
   expect_close(actual.low, expected[0]);
@@ -106,13 +85,61 @@ TEST(Paired, ReproducesTheGoldens) {
     SCOPED_TRACE(key);
     const Json& expected = golden()["paired_nll"][key];
     const PairedComparison pair = compare_paired(array(a), array(b), kWindows, Clustering::rows);
+    std::vector<double> difference = array(a);
+    const std::vector<double> other = array(b);
+    for (size_t i = 0; i < difference.size(); ++i) difference[i] -= other[i];
+    expect_estimates(difference, expected);
     expect_close(pair.difference.se, expected["se"]["row_cluster"]);
     expect_close(std::exp(pair.difference.mean), expected["ppl_ratio"]);
+    const Interval interval = pair.difference.interval();
+    expect_interval({std::exp(interval.low), std::exp(interval.high)}, expected["ppl_ratio_interval95_row_cluster"]);
     EXPECT_EQ(pair.rows.positive, expected["sign_test"]["rows_positive"]);
     EXPECT_EQ(pair.rows.nonzero, expected["sign_test"]["rows_nonzero"]);
     expect_close(pair.rows.p, expected["sign_test"]["rows_p_two_sided"], 1e-7);
     EXPECT_FALSE(pair.indistinguishable());
   }
+}
+
+TEST(Paired, ReproducesTheGoldenOfKld) {
+  ASSAY_REQUIRE_FIXTURES();
+  const Json& expected = golden()["paired_kld_a_minus_b"];
+  const PairedComparison pair = compare_paired(array("kld_a"), array("kld_b"), kWindows, Clustering::rows_and_blocks);
+  expect_close(pair.difference.mean, expected["mean"]);
+  expect_close(pair.difference.se, expected["se"]["two_way_row_and_block"]);
+  expect_interval(pair.difference.interval(), expected["two_way_row_and_block_t_interval95"]);
+  EXPECT_EQ(pair.rows.positive, expected["sign_test"]["rows_positive"]);
+}
+
+TEST(Paired, NeedsOnlyTheSumsOfClusters) {
+  ASSAY_REQUIRE_FIXTURES();
+  const Json& expected = golden()["paired_nll"]["a_minus_b"];
+  for (const auto& [clustering, name] :
+       {std::pair{Clustering::rows, "row_cluster"}, {Clustering::blocks, "block_cluster"}}) {
+    const auto difference = compare_paired(cluster_sums(array("nll_a"), kWindows, clustering),
+                                           cluster_sums(array("nll_b"), kWindows, clustering));
+    ASSERT_TRUE(difference);
+    expect_close(difference->mean, expected["mean"]);
+    expect_close(difference->se, expected["se"][name]);
+  }
+}
+
+TEST(Paired, RefusesSumsOverOtherTokens) {
+  const ClusterSums a{{1, 2}, {10, 10}}, b{{1, 2}, {10, 9}}, c{{3}, {20}};
+  EXPECT_FALSE(compare_paired(a, b));
+  EXPECT_FALSE(compare_paired(a, c));
+  EXPECT_FALSE(compare_paired(ClusterSums{}, ClusterSums{}));
+}
+
+TEST(ClusterSums, LeaveOutWhatIsNotFinite) {
+  const std::vector<double> values = {1, NAN, 3, INFINITY, NAN, NAN};
+  const Windows w{.rows = 3, .count = 2, .length = 3, .stride = 3, .offset = 1};
+  const ClusterSums sums = cluster_sums(values, w, Clustering::rows);
+  EXPECT_EQ(sums.sum, (std::vector<double>{1, 3, 0}));
+  EXPECT_EQ(sums.count, (std::vector<int64_t>{1, 1, 0}));
+  const Estimate e = estimate(sums);
+  EXPECT_EQ(e.mean, 2);
+  EXPECT_EQ(e.df, 1);  // the row without a value is no cluster
+  EXPECT_TRUE(std::isnan(row_means(values, w)[2]));
 }
 
 TEST(Paired, AModelIsIndistinguishableFromItself) {
