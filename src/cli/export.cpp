@@ -1,16 +1,15 @@
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "checkpoint/writer.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/interrupt.h"
-#include "cli/plain_checkpoint.h"
-#include "formats/shared/minifloat.h"
+#include "formats/shared/reading.h"
 #include "model/config.h"
 #include "model/linears.h"
 
@@ -39,18 +38,6 @@ constexpr const char* kSideFiles[] = {"tokenizer.json",
                                       "tiktoken.model",
                                       "preprocessor_config.json"};
 constexpr const char* kQuantKeys[] = {"quantization_config", "compression_config", "quantization"};
-
-void to_bytes(const std::vector<float>& values, DType dtype, std::byte* out) {
-  if (dtype == DType::F32) {
-    std::memcpy(out, values.data(), values.size() * sizeof(float));
-    return;
-  }
-  const auto convert = dtype == DType::F16 ? bits_of_f16 : bits_of_bf16;
-  for (size_t i = 0; i < values.size(); ++i) {
-    const uint16_t bits = convert(values[i]);
-    std::memcpy(out + 2 * i, &bits, sizeof bits);
-  }
-}
 
 /// Gathers what the new checkpoint holds.
 class Exporter {
@@ -121,7 +108,7 @@ class Exporter {
       fail("{}: row {} holds {}, which float16 cannot; export as bf16 or f32", weight.name(),
            begin + (large - values.begin()) / weight.cols(), *large);
     }
-    to_bytes(values, dtype_, out);
+    store_floats(values, dtype_, out);
   }
 
   void drop(const AttentionQuant& attention, const std::string& module) {

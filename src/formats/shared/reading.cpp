@@ -64,4 +64,17 @@ std::vector<float> read_floats(const Checkpoint& checkpoint, const StoredTensor&
   return read_values(checkpoint, tensor, tensor.dtype, 0, tensor.elements());
 }
 
+void store_floats(std::span<const float> values, DType dtype, std::byte* out) {
+  if (dtype == DType::F32) {
+    std::memcpy(out, values.data(), values.size_bytes());
+    return;
+  }
+  ASSAY_CHECK(dtype == DType::F16 || dtype == DType::BF16);
+  const auto convert = dtype == DType::F16 ? bits_of_f16 : bits_of_bf16;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const uint16_t bits = convert(values[i]);
+    std::memcpy(out + 2 * i, &bits, sizeof bits);
+  }
+}
+
 }  // namespace assay

@@ -13,6 +13,9 @@ namespace assay {
 /// `count` stored numbers as float32. Knows every float type of one byte or more, and I8.
 void convert_floats(DType dtype, const void* stored, int64_t count, float* out);
 
+/// The way back, rounded to nearest: `dtype` is F32, F16 or BF16.
+void store_floats(std::span<const float> values, DType dtype, std::byte* out);
+
 /// Elements [first, first + count) of a tensor as float32; `as` reads them as another type of the same size (E8M0
 /// scales are often stored as U8).
 std::vector<float> read_values(const Checkpoint& checkpoint, const StoredTensor& tensor, DType as, int64_t first,

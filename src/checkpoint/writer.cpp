@@ -1,4 +1,4 @@
-#include "cli/plain_checkpoint.h"
+#include "checkpoint/writer.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -44,7 +44,7 @@ class CheckpointWriter::File {
 
  private:
   [[noreturn]] void give_up() const {
-    const char* advice = errno == ENOSPC || errno == EDQUOT ? "; free some space or export elsewhere" : "";
+    const char* advice = errno == ENOSPC || errno == EDQUOT ? "; free some space or write elsewhere" : "";
     fail("{}: cannot write: {}{}", path_.string(), std::strerror(errno), advice);
   }
   fs::path path_;
@@ -147,7 +147,7 @@ void CheckpointWriter::write_tensors(const std::vector<PlainTensor>& tensors, ui
   for (const PlainTensor& tensor : tensors) total += tensor.bytes();
   std::error_code error;
   if (const fs::space_info space = fs::space(folder_, error); !error && space.available < total) {
-    fail("{}: the export takes {} bytes and {} are free; free some space or export elsewhere", folder_.string(), total,
+    fail("{}: {} bytes are to be written and {} are free; free some space or write elsewhere", folder_.string(), total,
          space.available);
   }
   const auto shards = share_out(tensors, shard_bytes);
