@@ -7,8 +7,23 @@
 
 namespace assay {
 
+double LogitSummary::log_sum() const {
+  return std::log(sum) + static_cast<double>(max);
+}
+
 double LogitSummary::nll() const {
-  return std::log(sum) + static_cast<double>(max) - static_cast<double>(target);
+  return log_sum() - static_cast<double>(target);
+}
+
+// With G = gain / mass: ln sum e^model - ln sum e^ref = ln(1 + G) + (max model - max ref), and the maxima cancel.
+double LogitComparison::kld() const {
+  const double g = gain / mass;
+  return curve / mass + (std::log1p(g) - g);
+}
+
+double LogitComparison::reverse_kld() const {
+  const double g = gain / mass;
+  return (tilt - curve) / (mass + gain) + (g / (1 + g) - std::log1p(g));
 }
 
 std::unique_ptr<Device> open_device(const std::string& name, ThreadPool& pool) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -67,11 +68,48 @@ struct LinearAttentionShape {
 struct LogitSummary {
   double sum = 0;  ///< of exp(logit - max)
   float max = -1e30f;
-  float target = 0;    ///< logit of the target id
-  int32_t top = -1;    ///< id of the largest logit, the lowest on ties
-  bool finite = true;  ///< no NaN and no +Inf seen
-  /// -log softmax(target), nats.
-  double nll() const;
+  float target = 0;        ///< logit of the target id
+  int32_t top = -1;        ///< id of the largest logit, the lowest on ties
+  bool finite = true;      ///< no NaN and no +Inf seen
+  double log_sum() const;  ///< ln sum e^logit
+  double nll() const;      ///< -log softmax(target), nats
+};
+
+/// The largest logits of one position, best first, the lowest id first on ties.
+struct TopLogits {
+  static constexpr int kCount = 10;
+  std::array<float, kCount> logit;
+  std::array<int32_t, kCount> id;
+  TopLogits() { logit.fill(-1e30f), id.fill(-1); }
+};
+
+/// Running comparison of one position's logits with its reference's, folded over vocabulary tiles. With
+/// w = exp(ref - max ref) and d = (model - max model) - (ref - max ref), both divergences are means under the same w of
+/// terms that are of second order in d: a small divergence keeps its digits, and equal logits give exactly 0.
+struct LogitComparison {
+  double mass = 0;   ///< sum of w
+  double gain = 0;   ///< sum of w (e^d - 1)
+  double curve = 0;  ///< sum of w (e^d - 1 - d)
+  double tilt = 0;   ///< sum of w (e^d - 1) d
+  float reference_max = -1e30f, max = -1e30f;
+  int32_t watched = -1;  ///< an id, usually the reference's favourite, or -1
+  float threshold = 0;   ///< its logit in the model
+  int32_t above = 0;     ///< how many other ids have a larger one
+
+  double kld() const;          ///< KL(reference || model), nats
+  double reverse_kld() const;  ///< KL(model || reference)
+};
+
+/// Where a tile of logits x W^T goes: one entry per row of x in each span.
+struct LogitSinks {
+  std::span<const int32_t> targets;  ///< the ids whose logits are wanted; -1 = none
+  std::span<LogitSummary> summary;
+  std::span<TopLogits> top = {};  ///< empty = not wanted
+
+  /// The reference's tile of the same ids, or a part of it that begins with the same id; null = no comparison.
+  const Weight* reference = nullptr;
+  Matrix reference_x = {};
+  std::span<LogitComparison> comparison = {};
 };
 
 /// Everything that the forward pass asks of hardware. Operations are complete when they return. Results do not depend
@@ -142,10 +180,9 @@ class Device {
   virtual void add(Matrix x, Matrix y) = 0;  ///< y += x
   virtual void copy(Matrix x, Matrix y) = 0;
 
-  /// Folds the logits x W^T of vocabulary ids [first_id, first_id + W.rows) into `state`, one entry per row of x.
-  /// targets[r] is the id whose logit is wanted. Logits below -200 count as -200.
-  virtual void reduce_logits(Matrix x, const Weight& weight, int64_t first_id, std::span<const int32_t> targets,
-                             std::span<LogitSummary> state) = 0;
+  /// Folds the logits x W^T of vocabulary ids [first_id, first_id + W.rows) into `sinks`. Logits below -200 count as
+  /// -200.
+  virtual void reduce_logits(Matrix x, const Weight& weight, int64_t first_id, const LogitSinks& sinks) = 0;
   /// No NaN and no Inf.
   virtual bool all_finite(Matrix x) = 0;
 

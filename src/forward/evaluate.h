@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "device/device.h"
+#include "forward/reference.h"
 #include "model/spec.h"
+#include "stats/token_measures.h"
 
 namespace assay {
 
@@ -23,6 +25,10 @@ struct EvalInput {
   int64_t rows = 0, length = 0;
   int64_t first = 0;  ///< first position whose logits are scored
   int64_t count = 0;  ///< scored positions a row: position p predicts ids[p + 1], first + count < length
+
+  /// Positions a row whose logits are made: one more, which compare_q counts in the divergence though nothing is
+  /// predicted there.
+  int64_t positions() const { return count + 1; }
 };
 
 struct EvalOptions {
@@ -30,13 +36,18 @@ struct EvalOptions {
   bool as_deployed = true;  ///< emulate the activation (and KV cache) quantization that the checkpoint declares
   bool kv_cache = true;     ///< of that, the KV cache
   uint64_t memory_bytes = uint64_t{8} << 30;  ///< target for the peak: hidden states spill to a file beyond it
+  const Reference* reference = nullptr;       ///< what to measure divergence against: a run on the same tokens
+  /// Gets the finished run, so that it can become a reference; empty = not wanted.
+  std::function<void(const Reference::Content&)> keep = {};
   /// Called from the main thread as work gets done, fraction in [0, 1]. May throw (Interrupted) to stop.
   std::function<void(double fraction)> progress;
 };
 
 struct EvalResult {
   std::vector<double> nll;                ///< [rows, count], nats
-  std::vector<int32_t> top;               ///< [rows, count], id of the largest logit
+  std::vector<double> log_sum;            ///< [rows, positions()], ln sum e^logit
+  std::vector<TopLogits> top;             ///< [rows, positions()], with a reference or when kept
+  TokenMeasures measures;                 ///< [rows, positions()], with a reference
   std::map<std::string, double> seconds;  ///< wall time of each stage: linear, attention, head, ...
   std::vector<std::string> notes;
 };

@@ -1,27 +1,20 @@
 #include "forward/head.h"
 
+#include <fmt/core.h>
+
 #include <algorithm>
+#include <cmath>
 #include <future>
+#include <limits>
 
 #include "base/error.h"
+#include "forward/reference.h"
 
 namespace assay {
 
 namespace {
 
-/// Norms the scored positions and packs them to the front; returns the ids that they predict.
-std::vector<int32_t> pack_scored(RunContext& context, const Norm& norm, const EvalInput& input, HiddenStates& hidden) {
-  std::vector<int32_t> targets;
-  for (int64_t row = 0; row < input.rows; ++row) {
-    const int64_t from = row * input.length + input.first, to = row * input.count;
-    const Matrix normed = context.workspace.get("normed", input.count, hidden.width());
-    norm.apply(context.device, hidden.get(from, input.count), normed);
-    hidden.put(to, normed);  // to <= from: nothing unread is overwritten
-    const auto ids = input.ids.subspan(static_cast<size_t>(from) + 1, static_cast<size_t>(input.count));
-    targets.insert(targets.end(), ids.begin(), ids.end());
-  }
-  return targets;
-}
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 /// Vocabulary rows that are decoded at once: about 64 MiB of float32.
 int64_t tile_rows(const StoredWeight& head) {
@@ -30,52 +23,227 @@ int64_t tile_rows(const StoredWeight& head) {
   return std::clamp<int64_t>(kTileFloats / head.cols() / alignment * alignment, alignment, 64 * alignment);
 }
 
+/// The pass over the head: states of all scored positions against the vocabulary, tile by tile.
+class HeadPass {
+ public:
+  HeadPass(RunContext& context, const EvalInput& input, HiddenStates& hidden, const Plan& plan)
+      : context_(context),
+        input_(input),
+        hidden_(hidden),
+        plan_(plan),
+        spec_(context.store.model().spec->head),
+        head_(context.store.of(spec_)),
+        reference_(context.options.reference) {
+    if (head_.output_transform() || (context.options.as_deployed && head_.output_quant().active()))
+      head_.module().refuse("quantization or rotation of the logits themselves is not supported");
+    positions_ = input.rows * input.positions();
+    summary_.resize(static_cast<size_t>(positions_));
+    if (reference_ || context.options.keep) top_.resize(summary_.size());
+    if (!reference_) return;
+    if (reference_->positions() != positions_) {
+      fail("the reference has {} scored positions and this run has {}: they were not run on the same tokens",
+           reference_->positions(), positions_);
+    }
+    comparison_.resize(summary_.size());
+  }
+
+  /// Brings the scored positions, normed and as the head's product sees them, to the front of the hidden states.
+  void pack(const Norm& norm) {
+    Device& device = context_.device;
+    const LinearInput head_input(context_.store, head_, context_.options.as_deployed);
+    const int64_t count = input_.positions();
+    for (int64_t row = 0; row < input_.rows; ++row) {
+      const int64_t from = row * input_.length + input_.first, to = row * count;
+      const Matrix normed = context_.workspace.get("normed", count, hidden_.width());
+      norm.apply(device, hidden_.get(from, count), normed);
+      // to <= from: nothing unread is overwritten
+      hidden_.put(to, head_input.apply(device, context_.workspace, "head input", normed, count));
+      const auto ids = input_.ids.subspan(static_cast<size_t>(from) + 1, static_cast<size_t>(input_.count));
+      targets_.insert(targets_.end(), ids.begin(), ids.end());
+      targets_.push_back(-1);
+    }
+  }
+
+  void run(const std::function<void(double fraction)>& progress) {
+    if (reference_) context_.times.time("ranks", [&] { watch_favourites(); });
+    const int64_t step = tile_rows(head_);
+    auto next = load(0, step);
+    for (int64_t first = 0; first < spec_.out; first += step) {
+      const Tile tile = context_.times.time("wait for weights", [&] { return next.get(); });
+      if (first + step < spec_.out) next = load(first + step, step);
+      for (int64_t t = 0; t < positions_; t += chunk()) {
+        const int64_t count = std::min(chunk(), positions_ - t);
+        context_.times.time("head", [&] { reduce(tile, first, t, count); });
+        const double share = static_cast<double>(t + count) / static_cast<double>(positions_);
+        progress((static_cast<double>(first) + static_cast<double>(tile.own->rows) * share) /
+                 static_cast<double>(spec_.out));
+      }
+    }
+    check_finite();
+  }
+
+  void report(EvalResult& result) {
+    for (int64_t i = 0; i < positions_; ++i)
+      if (targets_[i] >= 0) result.nll.push_back(summary_[i].nll());
+    if (reference_) measure(result);
+    for (const LogitSummary& s : summary_) result.log_sum.push_back(s.log_sum());
+    result.top = std::move(top_);
+  }
+
+  /// What the run leaves for others to be compared with.
+  Reference::Content content(const EvalResult& result) {
+    Reference::Content content;
+    content.precision = context_.store.precision();
+    content.positions = positions_;
+    content.hidden = [this](int64_t first, int64_t count, float* out) {
+      context_.device.download(hidden_.get(first, count).data, {out, static_cast<size_t>(count * hidden_.width())});
+    };
+    content.head = &head_;
+    content.first_row = spec_.first_row;
+    content.vocab = spec_.out;
+    content.top = result.top;
+    content.log_sum = result.log_sum;
+    for (const LogitSummary& s : summary_) content.target.push_back(s.target);
+    return content;
+  }
+
+ private:
+  /// The same ids of both heads.
+  struct Tile {
+    std::unique_ptr<Weight> own, reference;
+  };
+
+  int64_t chunk() const { return plan_.rows_per_chunk * input_.positions(); }
+  /// Ids that both models have.
+  int64_t common() const { return reference_ ? std::min(spec_.out, reference_->vocab()) : 0; }
+
+  std::future<Tile> load(int64_t first, int64_t step) const {
+    return std::async(plan_.prefetch ? std::launch::async : std::launch::deferred, [this, first, step] {
+      const Precision precision = context_.store.precision();
+      Tile tile;
+      tile.own = context_.device.prepare(head_, spec_.first_row + first, std::min(step, spec_.out - first), precision);
+      if (const int64_t shared = std::min(step, common() - first); shared > 0)
+        tile.reference = context_.device.prepare(reference_->head(), first, shared, reference_->precision());
+      return tile;
+    });
+  }
+
+  void reduce(const Tile& tile, int64_t first_id, int64_t t, int64_t count) {
+    LogitSinks sinks{std::span(targets_).subspan(t, count), std::span(summary_).subspan(t, count)};
+    if (!top_.empty()) sinks.top = std::span(top_).subspan(t, count);
+    if (tile.reference) {
+      sinks.reference = tile.reference.get();
+      sinks.reference_x = reference_states(t, count);
+      sinks.comparison = std::span(comparison_).subspan(t, count);
+    }
+    context_.device.reduce_logits(hidden_.get(t, count), *tile.own, first_id, sinks);
+  }
+
+  Matrix reference_states(int64_t first, int64_t count) {
+    const Matrix x = context_.workspace.get("reference", count, reference_->width());
+    staging_.resize(static_cast<size_t>(count * reference_->width()));
+    reference_->read(first, count, staging_);
+    context_.device.upload(staging_, x.data);
+    return x;
+  }
+
+  /// The model's own logits of the reference's favourite ids, so that the pass over the vocabulary can count which ids
+  /// beat them: small pieces of the head, each against the positions whose favourite it holds.
+  void watch_favourites() {
+    std::map<int64_t, std::vector<int32_t>> positions_of;  // by piece
+    const int64_t piece = std::max<int64_t>(64, head_.row_alignment());
+    for (int64_t i = 0; i < positions_; ++i) {
+      const int32_t favourite = reference_->top()[i].id[0];
+      if (favourite >= 0 && favourite < common()) positions_of[favourite / piece].push_back(static_cast<int32_t>(i));
+    }
+    for (const auto& [index, all] : positions_of) {
+      const int64_t first = index * piece, rows = std::min(piece, spec_.out - first);
+      const auto weight = context_.device.prepare(head_, spec_.first_row + first, rows, context_.store.precision());
+      for (size_t at = 0; at < all.size(); at += static_cast<size_t>(chunk())) {
+        const auto some = std::span(all).subspan(at, std::min(all.size() - at, static_cast<size_t>(chunk())));
+        watch(some, *weight, first);
+      }
+    }
+  }
+
+  void watch(std::span<const int32_t> positions, const Weight& weight, int64_t first_id) {
+    const Matrix x = context_.workspace.get("favourites", std::ssize(positions), hidden_.width());
+    hidden_.gather(positions, x);
+    std::vector<int32_t> favourites;
+    for (const int32_t i : positions) favourites.push_back(reference_->top()[i].id[0]);
+    std::vector<LogitSummary> summary(positions.size());
+    context_.device.reduce_logits(x, weight, first_id, {favourites, summary});
+    for (size_t k = 0; k < positions.size(); ++k) {
+      LogitComparison& comparison = comparison_[positions[k]];
+      comparison.watched = favourites[k];
+      comparison.threshold = summary[k].target;
+    }
+  }
+
+  void check_finite() const {
+    for (int64_t i = 0; i < positions_; ++i) {
+      if (summary_[i].finite) continue;
+      fail("{}: NaN or Inf among the logits of row {}, position {}: the head's weights or scales are damaged",
+           spec_.module, i / input_.positions(), input_.first + i % input_.positions());
+    }
+  }
+
+  void measure(EvalResult& result) const {
+    if (reference_->vocab() != spec_.out) {
+      result.notes.push_back(
+          fmt::format("the reference has {} logits and this model {}: divergences are of the first {} ids",
+                      reference_->vocab(), spec_.out, common()));
+    }
+    TokenMeasures& m = result.measures;
+    m.rows = input_.rows;
+    m.count = input_.positions();
+    for (int64_t i = 0; i < positions_; ++i) {
+      const LogitComparison& c = comparison_[i];
+      m.kld.push_back(c.kld());
+      m.reverse_kld.push_back(c.reverse_kld());
+      m.reference_confidence.push_back(static_cast<float>(reference_->confidence(i)));
+      const TopLogits &ours = top_[i], &theirs = reference_->top()[i];
+      // The threshold is a product of its own and may differ from the tile's in its last bit: the first place is sure.
+      m.reference_top_rank.push_back(ours.id[0] == theirs.id[0] ? 0 : std::max(c.above, 1));
+      m.target_difference.push_back(static_cast<float>(
+          targets_[i] < 0 ? kNaN : std::exp(-summary_[i].nll()) - reference_->target_probability(i)));
+      m.top5_common.push_back(common_ids(ours, theirs, 5));
+      m.top10_common.push_back(common_ids(ours, theirs, 10));
+      m.top5_equal.push_back(std::equal(ours.id.begin(), ours.id.begin() + 5, theirs.id.begin()));
+    }
+  }
+
+  static uint8_t common_ids(const TopLogits& a, const TopLogits& b, int first) {
+    uint8_t common = 0;
+    for (int i = 0; i < first; ++i)
+      common += a.id[i] >= 0 && std::find(b.id.begin(), b.id.begin() + first, a.id[i]) != b.id.begin() + first;
+    return common;
+  }
+
+  RunContext& context_;
+  const EvalInput& input_;
+  HiddenStates& hidden_;
+  const Plan& plan_;
+  const LinearSpec& spec_;
+  const StoredWeight& head_;
+  const Reference* reference_;
+  int64_t positions_;
+  std::vector<int32_t> targets_;  // -1 where no id follows
+  std::vector<LogitSummary> summary_;
+  std::vector<TopLogits> top_;
+  std::vector<LogitComparison> comparison_;
+  std::vector<float> staging_;
+};
+
 }  // namespace
 
 void score(RunContext& context, const Norm& norm, const EvalInput& input, HiddenStates& hidden, const Plan& plan,
            EvalResult& result, const std::function<void(double fraction)>& progress) {
-  Device& device = context.device;
-  const LinearSpec& spec = context.store.model().spec->head;
-  const StoredWeight& head = context.store.of(spec);
-  const auto targets = context.times.time("norm", [&] { return pack_scored(context, norm, input, hidden); });
-  std::vector<LogitSummary> state(targets.size());
-  const auto scored = static_cast<int64_t>(targets.size());
-  const LinearInput head_input(context.store, head, context.options.as_deployed);
-  if (head.output_transform() || (context.options.as_deployed && head.output_quant().active()))
-    head.module().refuse("quantization or rotation of the logits themselves is not supported");
-
-  const int64_t step = tile_rows(head);
-  const auto load = [&](int64_t first) {
-    return std::async(plan.prefetch ? std::launch::async : std::launch::deferred, [&, first] {
-      const int64_t rows = std::min(step, spec.out - first);
-      return device.prepare(head, spec.first_row + first, rows, context.store.precision());
-    });
-  };
-  auto next = load(0);
-  for (int64_t first = 0; first < spec.out; first += step) {
-    const auto weight = context.times.time("wait for weights", [&] { return next.get(); });
-    if (first + step < spec.out) next = load(first + step);
-    const int64_t chunk = plan.rows_per_chunk * input.count;
-    for (int64_t t = 0; t < scored; t += chunk) {
-      const int64_t count = std::min(chunk, scored - t);
-      const Matrix x = head_input.apply(device, context.workspace, "head input", hidden.get(t, count), input.count);
-      context.times.time("head", [&] {
-        device.reduce_logits(x, *weight, first, std::span(targets).subspan(t, count),
-                             std::span(state).subspan(t, count));
-      });
-      progress(
-          (static_cast<double>(first) + static_cast<double>(weight->rows * (t + count)) / static_cast<double>(scored)) /
-          static_cast<double>(spec.out));
-    }
-  }
-  for (size_t i = 0; i < state.size(); ++i) {
-    if (!state[i].finite) {
-      fail("{}: NaN or Inf among the logits of row {}, position {}: the head's weights or scales are damaged",
-           spec.module, static_cast<int64_t>(i) / input.count, input.first + static_cast<int64_t>(i) % input.count);
-    }
-    result.nll.push_back(state[i].nll());
-    result.top.push_back(state[i].top);
-  }
+  HeadPass pass(context, input, hidden, plan);
+  context.times.time("norm", [&] { pass.pack(norm); });
+  pass.run(progress);
+  pass.report(result);
+  if (context.options.keep) context.times.time("keep", [&] { context.options.keep(pass.content(result)); });
 }
 
 }  // namespace assay

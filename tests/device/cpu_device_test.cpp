@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <random>
 
 #include "base/error.h"
@@ -146,7 +147,7 @@ TEST_P(CpuDevice, LogitsAreReducedOverTilesAsOverTheWholeVocabulary) {
   for (int64_t first = 0; first < vocab; first += 400) {
     const int64_t rows = std::min<int64_t>(400, vocab - first);
     const auto tile = device_->prepare(std::span(w).subspan(first * in, rows * in), rows, in, GetParam());
-    device_->reduce_logits(view(x, n, in), *tile, first, targets, state);
+    device_->reduce_logits(view(x, n, in), *tile, first, {targets, state});
   }
   std::vector<float> logits(n * vocab);
   device_->matmul(view(x, n, in), *device_->prepare(w, vocab, in, GetParam()), view(logits, n, vocab), false);
@@ -158,6 +159,87 @@ TEST_P(CpuDevice, LogitsAreReducedOverTilesAsOverTheWholeVocabulary) {
     ASSERT_NEAR(state[r].nll(), std::log(sum) + top - row[targets[r]], 1e-6) << r;
     ASSERT_EQ(state[r].top, std::max_element(row, row + vocab) - row);
     ASSERT_TRUE(state[r].finite);
+  }
+}
+
+TEST_P(CpuDevice, LogitsAreComparedWithAReferenceOfAnotherWidth) {
+  const int64_t n = 130, vocab = 5000, in = 48, reference_in = 4096;  // their panels of rows differ
+  auto x = random_values(n * in, 14), w = random_values(vocab * in, 15, 0.4f);
+  auto y = random_values(n * reference_in, 16), v = random_values(vocab * reference_in, 17, 0.02f);
+  const std::vector<int32_t> targets(n, -1);
+  std::vector<LogitSummary> state(n);
+  std::vector<TopLogits> top(n);
+  std::vector<LogitComparison> comparison(n);
+  std::vector<float> a(n * vocab), b(n * vocab);
+  device_->matmul(view(x, n, in), *device_->prepare(w, vocab, in, GetParam()), view(a, n, vocab), false);
+  device_->matmul(view(y, n, reference_in), *device_->prepare(v, vocab, reference_in, GetParam()), view(b, n, vocab),
+                  false);
+  for (int64_t r = 0; r < n; ++r) {
+    comparison[r].watched = static_cast<int32_t>(r * 31 % vocab);
+    comparison[r].threshold = a[r * vocab + comparison[r].watched];
+  }
+  for (int64_t first = 0; first < vocab; first += 3000) {
+    const int64_t rows = std::min<int64_t>(3000, vocab - first);
+    const auto part = [&](std::vector<float>& values, int64_t cols) {
+      return device_->prepare(std::span(values).subspan(first * cols, rows * cols), rows, cols, GetParam());
+    };
+    const auto tile = part(w, in), theirs = part(v, reference_in);
+    device_->reduce_logits(view(x, n, in), *tile, first,
+                           {targets, state, top, theirs.get(), view(y, n, reference_in), comparison});
+  }
+  for (int64_t r = 0; r < n; ++r) {
+    const std::span<const float> m(&a[r * vocab], vocab), ref(&b[r * vocab], vocab);
+    double sum_m = 0, sum_ref = 0, kld = 0, reverse = 0;
+    for (const float value : m) sum_m += std::exp(double{value});
+    for (const float value : ref) sum_ref += std::exp(double{value});
+    int32_t above = 0;
+    for (int64_t c = 0; c < vocab; ++c) {
+      const double p = std::exp(double{ref[c]}) / sum_ref, q = std::exp(double{m[c]}) / sum_m;
+      kld += p * std::log(p / q);
+      reverse += q * std::log(q / p);
+      above += m[c] > m[comparison[r].watched];
+    }
+    ASSERT_NEAR(comparison[r].kld(), kld, 1e-6 * kld) << r;
+    ASSERT_NEAR(comparison[r].reverse_kld(), reverse, 1e-6 * reverse) << r;
+    ASSERT_EQ(comparison[r].above, above);
+    std::vector<int32_t> order(vocab);
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](int32_t i, int32_t j) { return m[i] > m[j]; });
+    ASSERT_TRUE(std::equal(top[r].id.begin(), top[r].id.end(), order.begin())) << r;
+    ASSERT_EQ(top[r].logit[9], m[order[9]]);
+  }
+}
+
+TEST_P(CpuDevice, SmallDivergencesKeepTheirDigitsAndEqualLogitsHaveNone) {
+  const int64_t n = 3, vocab = 2000, in = 32;
+  auto x = random_values(n * in, 18), w = random_values(vocab * in, 19, 0.5f), y = x;
+  const auto weight = device_->prepare(w, vocab, in, Precision::f32);
+  for (const float step : {0.0f, 1e-4f, 1e-2f}) {
+    for (size_t i = 0; i < y.size(); ++i) y[i] = x[i] * (1 + step * static_cast<float>(i % 7));
+    const std::vector<int32_t> targets(n, -1);
+    std::vector<LogitSummary> state(n);
+    std::vector<LogitComparison> comparison(n);
+    device_->reduce_logits(view(x, n, in), *weight, 0, {targets, state, {}, weight.get(), view(y, n, in), comparison});
+    std::vector<float> a(n * vocab), b(n * vocab);
+    device_->matmul(view(x, n, in), *weight, view(a, n, vocab), false);
+    device_->matmul(view(y, n, in), *weight, view(b, n, vocab), false);
+    for (int64_t r = 0; r < n; ++r) {
+      long double sum_m = 0, sum_ref = 0, kld = 0;
+      for (int64_t c = 0; c < vocab; ++c) {
+        sum_m += std::exp(static_cast<long double>(a[r * vocab + c]));
+        sum_ref += std::exp(static_cast<long double>(b[r * vocab + c]));
+      }
+      for (int64_t c = 0; c < vocab; ++c) {
+        const long double p = std::exp(static_cast<long double>(b[r * vocab + c])) / sum_ref;
+        kld += p * (static_cast<long double>(b[r * vocab + c]) - a[r * vocab + c] + std::log(sum_m / sum_ref));
+      }
+      if (step == 0) {
+        ASSERT_EQ(comparison[r].kld(), 0);
+        ASSERT_EQ(comparison[r].reverse_kld(), 0);
+      } else {
+        ASSERT_NEAR(comparison[r].kld(), static_cast<double>(kld), 1e-6 * static_cast<double>(kld)) << step;
+      }
+    }
   }
 }
 
@@ -173,12 +255,12 @@ TEST_F(CpuKernels, LogitsBelowTheFloorAndNonFiniteOnesAreSeen) {
   const auto weight = device_->prepare(w, 3, 2, Precision::f32);
   std::vector<int32_t> targets{1, 2};
   std::vector<LogitSummary> state(2);
-  device_->reduce_logits(view(x, 2, 2), *weight, 0, targets, state);
+  device_->reduce_logits(view(x, 2, 2), *weight, 0, {targets, state});
   EXPECT_FLOAT_EQ(state[0].target, -200);
   EXPECT_TRUE(state[0].finite);
   x = {NAN, 0, INFINITY, 0};
   state.assign(2, {});
-  device_->reduce_logits(view(x, 2, 2), *weight, 0, targets, state);
+  device_->reduce_logits(view(x, 2, 2), *weight, 0, {targets, state});
   EXPECT_FALSE(state[0].finite);
   EXPECT_FALSE(state[1].finite);
 }
@@ -210,14 +292,10 @@ TEST_F(CpuKernels, GatesFollowTheirDefinitions) {
     return y;
   };
   const auto silu = apply(Device::Gate::silu), gelu = apply(Device::Gate::gelu), tanh = apply(Device::Gate::gelu_tanh),
-             relu2 = apply(Device::Gate::relu2), sigmoid = apply(Device::Gate::sigmoid);
-  std::vector<float> alone = xs;
-  device_->activate(Device::Gate::silu, view(alone, 1, n));
+             relu2 = apply(Device::Gate::relu2);
   for (int64_t i = 0; i < n; ++i) {
     const double x = xs[i];
     ASSERT_NEAR(silu[i], 2 * x / (1 + std::exp(-x)), 1e-6 * std::abs(x) + 1e-30);
-    ASSERT_NEAR(alone[i], x / (1 + std::exp(-x)), 1e-6 * std::abs(x) + 1e-30);
-    ASSERT_NEAR(sigmoid[i], 2 / (1 + std::exp(-x)), 1e-6);
     ASSERT_NEAR(gelu[i], x * (1 + std::erf(x / std::sqrt(2))), 1e-6 * std::abs(x) + 1e-6);
     ASSERT_NEAR(tanh[i], x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))),
                 1e-6 * std::abs(x) + 1e-6);

@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "base/error.h"
 #include "forward/evaluate.h"
 #include "model/config.h"
+#include "stats/percentile.h"
 #include "support/format_fixtures.h"
 #include "support/support.h"
 #include "tokens/rows.h"
@@ -29,9 +31,10 @@ TokenRows fixture_rows(const fs::path& folder) {
 struct Outcome {
   std::vector<double> row_nll;
   double mean = 0;
+  EvalResult result;
 };
 
-Outcome run(const fs::path& folder, const TokenRows& rows, EvalOptions options, int threads = 2) {
+Outcome run(const fs::path& folder, const TokenRows& rows, const EvalOptions& options, int threads = 2) {
   const Checkpoint checkpoint = Checkpoint::open(folder);
   const QuantConfig quant = QuantConfig::of(checkpoint);
   const ModelSpec spec = read_model_spec(checkpoint);
@@ -44,6 +47,7 @@ Outcome run(const fs::path& folder, const TokenRows& rows, EvalOptions options, 
       evaluate(*device, {&checkpoint, &quant, &spec},
                {ids, count, length, rows.first_scored_position(), rows.targets_per_row()}, options);
   Outcome outcome;
+  outcome.result = result;
   for (int64_t r = 0; r < count; ++r) {
     double sum = 0;
     for (int64_t t = 0; t < rows.targets_per_row(); ++t) sum += result.nll[r * rows.targets_per_row() + t];
@@ -81,6 +85,62 @@ TEST_P(FormatFixture, WeightsOnlyNllOfEveryRowEqualsTheGolden) {
   for (size_t r = 0; r < golden.size(); ++r) EXPECT_NEAR(ours.row_nll[r], golden[r], 1e-5 * golden[r]) << "row " << r;
 }
 
+/// A run on the same rows, kept as a reference.
+Reference reference_of(const fs::path& model, const TokenRows& rows, const fs::path& folder, EvalOptions options = {},
+                       double* mean_nll = nullptr) {
+  options.keep = [&](const Reference::Content& content) { Reference::write(folder, content, [](double) {}); };
+  const Outcome outcome = run(model, rows, options);
+  if (mean_nll) *mean_nll = outcome.mean;
+  return Reference::open(folder);
+}
+
+double mean(std::span<const double> values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
+/// How far the mean divergence of `count` positions may be from a golden of the same forward pass in another order of
+/// summation. 1e-5 relative or 1e-9 absolute are the fixtures' own. Single positions keep the noise of float32 logits,
+/// 1e-5 (what the architecture fixtures state for such models): the divergence changes by at most the total variation
+/// between the two distributions times that on either side, which Pinsker's inequality bounds by sqrt(2 KL).
+double tolerance(double golden, double count) {
+  return std::max({1e-5 * golden, 1e-9, std::sqrt(2 * golden / count) * 1e-5});
+}
+
+TEST_P(FormatFixture, WeightsOnlyDivergenceFromTheBaseModelEqualsTheGolden) {
+  const bool mixture = GetParam().find("/moe_") != std::string::npos;
+  const fs::path base = test::fixtures() / (mixture ? "compressed_tensors/moe_reference" : "base");
+  const test::TempDir folder;
+  double base_nll = 0;
+  const Reference reference = reference_of(base, rows_, folder / "reference", {}, &base_nll);
+  const double base_ppl = expected_.at("reference_ppl");
+  if (std::fabs(std::exp(base_nll) - base_ppl) > 1e-5 * base_ppl)
+    GTEST_SKIP() << "the model that this checkpoint was made from is not among the fixtures";
+  EvalOptions options;
+  options.as_deployed = false;
+  options.reference = &reference;
+  const TokenMeasures m = run(folder_, rows_, options).result.measures;
+  const Json& golden = expected_.at("weights_only");
+  const auto scored = rows_.targets_per_row();
+  std::vector<double> all;
+  for (int64_t r = 0; r < m.rows; ++r) {
+    const auto first = m.kld.begin() + r * m.count;
+    all.insert(all.end(), first, first + scored);
+    const double want = golden.at("row_kld").at(r);
+    EXPECT_NEAR(mean(std::span(first, first + scored)), want, tolerance(want, static_cast<double>(scored))) << r;
+  }
+  const auto near = [&](const char* key, double ours, double count) {
+    EXPECT_NEAR(ours, golden.at(key).get<double>(), tolerance(golden.at(key), count)) << key;
+  };
+  near("kld_mean", mean(all), static_cast<double>(all.size()));
+  near("kld_max", *std::max_element(all.begin(), all.end()), 1);
+  std::sort(all.begin(), all.end());
+  near("kld_median", median_lower(all), 1);
+  double agree = 0;
+  for (int64_t r = 0; r < m.rows; ++r)
+    for (int64_t t = 0; t < scored; ++t) agree += m.reference_top_rank[r * m.count + t] == 0;
+  EXPECT_DOUBLE_EQ(agree / static_cast<double>(all.size()), golden.at("top1_agree").get<double>());
+}
+
 TEST_P(FormatFixture, DeployedPerplexityIsWithinTheFixturesTolerance) {
   if (!expected_.contains("deployed")) GTEST_SKIP() << "this checkpoint does not quantize activations";
   // Rounding ties make quantized activations chaotic: the fixture states how far equal implementations differ.
@@ -107,6 +167,25 @@ class Evaluate : public testing::Test {
 
 TEST_F(Evaluate, TheBaseModelHasItsPublishedPerplexityOnItsOwnSamples) {
   EXPECT_NEAR(std::exp(run(test::test_data() / "base", sampled_rows(), {}).mean), 27.934947, 27.934947 * 1e-6);
+}
+
+TEST_F(Evaluate, AModelAgainstItselfDivergesByExactlyNothing) {
+  const TokenRows rows = sampled_rows();
+  for (const Precision precision : {Precision::f32, Precision::bf16}) {
+    const test::TempDir folder;
+    EvalOptions options;
+    options.precision = precision;
+    const Reference reference = reference_of(test::test_data() / "nvfp4", rows, folder / "reference", options);
+    options.reference = &reference;
+    const TokenMeasures m = run(test::test_data() / "nvfp4", rows, options).result.measures;
+    EXPECT_EQ(std::ssize(m.kld), 16 * 256);
+    for (size_t i = 0; i < m.kld.size(); ++i) {
+      ASSERT_EQ(m.kld[i], 0) << i;
+      ASSERT_EQ(m.reverse_kld[i], 0) << i;
+      ASSERT_EQ(m.reference_top_rank[i], 0) << i;
+      ASSERT_EQ(m.top10_common[i], 10) << i;
+    }
+  }
 }
 
 TEST_F(Evaluate, ResultsAreBitIdenticalForAnyThreadsRowBatchesAndMemory) {

@@ -42,8 +42,7 @@ class CpuDevice final : public Device {
   void scatter_add(Matrix x, std::span<const int32_t> rows, std::span<const float> scale, Matrix y) override;
   void add(Matrix x, Matrix y) override;
   void copy(Matrix x, Matrix y) override;
-  void reduce_logits(Matrix x, const Weight& weight, int64_t first_id, std::span<const int32_t> targets,
-                     std::span<LogitSummary> state) override;
+  void reduce_logits(Matrix x, const Weight& weight, int64_t first_id, const LogitSinks& sinks) override;
   bool all_finite(Matrix x) override;
   int64_t preferred_rows() const override;
 

@@ -10,7 +10,14 @@ void to_bf16(const float* values, int64_t count, uint16_t* out);
 /// The same, kept as float32.
 void round_to_bf16(float* values, int64_t count);
 
-/// Folds one row of logits, of the ids from first_id on, into a running summary. Logits below -200 count as -200.
+// One row of logits, of the ids from first_id on, folded into a running state.
+
+/// Clamps the logits at -200 from below, in place.
 void fold_logits(float* logits, int64_t count, int64_t first_id, int32_t target, LogitSummary& state);
+void clamp_logits(float* logits, int64_t count);
+/// These want clamped logits.
+void fold_top(const float* logits, int64_t count, int64_t first_id, TopLogits& top);
+void fold_comparison(const float* logits, const float* reference, int64_t count, int64_t first_id,
+                     LogitComparison& state);
 
 }  // namespace assay

@@ -66,4 +66,9 @@ void fold_logits(float* logits, int64_t count, int64_t first_id, int32_t target,
   if (target >= first_id && target < first_id + count) state.target = logits[target - first_id];
 }
 
+void clamp_logits(float* logits, int64_t count) {
+  bool ignored = true;
+  clamp_and_max(logits, count, ignored);
+}
+
 }  // namespace assay

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "base/error.h"
 #include "device/cpu/cpu_device.h"
@@ -31,11 +32,15 @@ const Gemm& product(const PackedWeight& weight, const Panel& panel) {
   return Gemm::get(weight.element, Gemm::Layout::packed, kTokenTile, panel.rows, weight.cols);
 }
 
+/// Two products of one thread that are alive together need scratch of their own.
+enum class Side : uint8_t { model, reference };
+
 /// The rows of one token tile as a dense, padded operand: x itself where it fits.
-const void* operand(Matrix x, int64_t first, int64_t count, const PackedWeight& weight) {
+const void* operand(Matrix x, int64_t first, int64_t count, const PackedWeight& weight, Side side = Side::model) {
   const bool whole = count == kTokenTile && x.stride == x.cols;
   if (weight.precision == Precision::f32 && whole) return x.row(first);
-  thread_local AlignedBytes scratch;
+  thread_local AlignedBytes scratches[2];
+  AlignedBytes& scratch = scratches[static_cast<int>(side)];
   if (weight.element == Precision::bf16) {
     auto* out = scratch.as<bf16>(kTokenTile * x.cols);
     for (int64_t r = 0; r < count; ++r) to_bf16(x.row(first + r), x.cols, out + r * x.cols);
@@ -51,9 +56,9 @@ const void* operand(Matrix x, int64_t first, int64_t count, const PackedWeight& 
   return out;
 }
 
-float* result_scratch(int64_t cols) {
-  thread_local AlignedBytes scratch;
-  return scratch.as<float>(kTokenTile * cols);
+float* result_scratch(int64_t cols, Side side = Side::model) {
+  thread_local AlignedBytes scratches[2];
+  return scratches[static_cast<int>(side)].as<float>(kTokenTile * cols);
 }
 
 void move_result(const float* from, int64_t cols, int64_t count, bool accumulate, float* to, int64_t stride) {
@@ -127,18 +132,70 @@ void CpuDevice::matmul(Matrix x, const Weight& weight, Matrix y, bool accumulate
   });
 }
 
-void CpuDevice::reduce_logits(Matrix x, const Weight& weight, int64_t first_id, std::span<const int32_t> targets,
-                              std::span<LogitSummary> state) {
+namespace {
+
+/// The reference's logits of one token tile, a panel at a time.
+class ReferencePanels {
+ public:
+  ReferencePanels(const LogitSinks& sinks, int64_t first, int64_t count)
+      : weight_(dynamic_cast<const PackedWeight&>(*sinks.reference)),
+        operand_(operand(sinks.reference_x, first, count, weight_, Side::reference)) {}
+
+  /// Calls fold(logits of the reference, offset in the model's panel, ids) for the ids that both have.
+  template <class Fold>
+  void overlap(const Panel& panel, int64_t count, Fold&& fold) {
+    for (; next_ < weight_.panels.size(); ++next_) {
+      const Panel& own = weight_.panels[next_];
+      const int64_t begin = std::max(own.first, panel.first);
+      const int64_t end = std::min(own.first + own.rows, panel.first + panel.rows);
+      if (begin >= panel.first + panel.rows) return;
+      if (computed_ != next_) compute(own, count);
+      for (int64_t r = 0; r < count; ++r)
+        fold(r, logits_ + r * own.rows + (begin - own.first), begin - panel.first, end - begin);
+      if (own.first + own.rows > end) return;  // the rest belongs to the model's next panel
+    }
+  }
+
+ private:
+  void compute(const Panel& own, int64_t count) {
+    logits_ = result_scratch(own.rows, Side::reference);
+    product(weight_, own).run(operand_, own.packed.data(), logits_);
+    clamp_logits(logits_, count * own.rows);
+    computed_ = next_;
+  }
+
+  const PackedWeight& weight_;
+  const void* operand_;
+  float* logits_ = nullptr;
+  size_t next_ = 0, computed_ = SIZE_MAX;
+};
+
+}  // namespace
+
+void CpuDevice::reduce_logits(Matrix x, const Weight& weight, int64_t first_id, const LogitSinks& sinks) {
   const auto& w = dynamic_cast<const PackedWeight&>(weight);
-  ASSAY_CHECK(x.cols == w.cols && static_cast<int64_t>(targets.size()) == x.rows && targets.size() == state.size());
+  const auto fits = [&](size_t entries) { return static_cast<int64_t>(entries) == x.rows; };
+  ASSAY_CHECK(x.cols == w.cols && fits(sinks.targets.size()) && fits(sinks.summary.size()));
+  ASSAY_CHECK(sinks.top.empty() || fits(sinks.top.size()));
+  ASSAY_CHECK(!sinks.reference || (fits(sinks.comparison.size()) && sinks.reference_x.rows == x.rows &&
+                                   sinks.reference_x.cols == sinks.reference->cols));
   for_row_tiles(x.rows, kTokenTile, [&](int64_t first, int64_t count) {
     const void* a = operand(x, first, count, w);
+    std::optional<ReferencePanels> reference;
+    if (sinks.reference) reference.emplace(sinks, first, count);
     for (const Panel& panel : w.panels) {
       float* logits = result_scratch(panel.rows);
       product(w, panel).run(a, panel.packed.data(), logits);
+      const int64_t id = first_id + panel.first;
       for (int64_t r = 0; r < count; ++r) {
-        fold_logits(logits + r * panel.rows, panel.rows, first_id + panel.first, targets[first + r], state[first + r]);
+        float* row = logits + r * panel.rows;
+        fold_logits(row, panel.rows, id, sinks.targets[first + r], sinks.summary[first + r]);
+        if (!sinks.top.empty()) fold_top(row, panel.rows, id, sinks.top[first + r]);
       }
+      if (!reference) continue;
+      reference->overlap(panel, count, [&](int64_t r, const float* theirs, int64_t offset, int64_t ids) {
+        fold_comparison(logits + r * panel.rows + offset, theirs, ids, id + offset, sinks.comparison[first + r]);
+      });
     }
   });
 }
