@@ -1,33 +1,11 @@
 // Any bytes as a .safetensors file: opening it either throws Error or yields tensors that lie inside the file.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cstdint>
-#include <cstdlib>
-#include <string>
 
 #include "base/error.h"
 #include "checkpoint/safetensors.h"
+#include "memory_file.h"
 
 namespace {
-
-/// A file in memory, so that the reading of the file is under test as well.
-class MemoryFile {
- public:
-  MemoryFile(const uint8_t* data, size_t size) : descriptor_(memfd_create("input", MFD_CLOEXEC)) {
-    if (descriptor_ < 0 || write(descriptor_, data, size) != static_cast<ssize_t>(size)) std::abort();
-  }
-  ~MemoryFile() { close(descriptor_); }
-  std::string path() const { return "/proc/self/fd/" + std::to_string(descriptor_); }
-
- private:
-  int descriptor_;
-};
-
-void require(bool condition) {
-  if (!condition) std::abort();
-}
 
 void check(const assay::SafetensorsHeader& header, uint64_t file_bytes) {
   std::vector<const assay::StoredTensor*> order;

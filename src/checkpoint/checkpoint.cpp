@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "checkpoint/gguf.h"
 #include "checkpoint/json_file.h"
 #include "checkpoint/locate.h"
 #include "checkpoint/printable.h"
@@ -51,6 +52,20 @@ void add_tensors(const fs::path& path, Tensors& all, Tensors& tensors) {
   }
 }
 
+/// The file says itself which part of a split model it is.
+void check_shard(const GgufMetadata& metadata, size_t part, size_t parts) {
+  const int64_t count = metadata.integer_or("split.count", 1);
+  if (count > 1 && parts == 1) {
+    fail("{}: one of the {} parts of a split model; name the parts \"...-00001-of-{:05}.gguf\" and so on, as they were",
+         metadata.path().string(), count, count);
+  }
+  if (parts == 1) return;
+  if (count != static_cast<int64_t>(parts)) metadata.refuse("split.count", fmt::format("{}, as the name says", parts));
+  if (metadata.integer("split.no") != static_cast<int64_t>(part)) {
+    metadata.refuse("split.no", fmt::format("{}, as the name says", part));
+  }
+}
+
 /// JSON files that decide how tensors are read: config.json and whatever quantizers write beside it.
 std::vector<std::string> deciding_files(const fs::path& directory) {
   std::vector<std::string> names;
@@ -90,21 +105,47 @@ Checkpoint Checkpoint::open(const fs::path& path) {
   out.path_ = path;
   out.directory_ = files.directory;
   out.notes_ = std::move(files.notes);
-  for (const std::string& name : files.names) {
-    const InputFile& input = out.inputs_.emplace_back(files.directory / name);
-    SafetensorsHeader header = read_safetensors(input);
-    for (auto& [tensor_name, tensor] : header.tensors) tensor.file = static_cast<int>(out.files_.size());
-    for (const std::string& note : header.notes) out.notes_.push_back(name + ": " + note);
-    if (const size_t extra = files.index ? keep_indexed(files, name, header.tensors) : 0) {
-      out.notes_.push_back(fmt::format("{}: {} tensors are not in the index and are ignored", name, extra));
-    }
-    add_tensors(input.path(), out.tensors_, header.tensors);
-    out.files_.push_back({input.path(), input.bytes(), std::move(header.metadata)});
+  if (files.gguf) {
+    out.open_gguf(files);
+  } else {
+    out.open_safetensors(files);
   }
-  if (files.index) check_all_found(files, out.tensors_);
-  out.config_ = std::make_unique<Json>(out.json_file("config.json").value_or(Json::object()));
-  if (!out.config_->is_object()) fail("{}: expected a JSON object", (files.directory / "config.json").string());
   return out;
+}
+
+void Checkpoint::open_safetensors(const ModelFiles& files) {
+  for (const std::string& name : files.names) {
+    const InputFile& input = *inputs_.emplace_back(std::make_shared<const InputFile>(files.directory / name));
+    SafetensorsHeader header = read_safetensors(input);
+    for (auto& [tensor_name, tensor] : header.tensors) tensor.file = static_cast<int>(files_.size());
+    for (const std::string& note : header.notes) notes_.push_back(name + ": " + note);
+    if (const size_t extra = files.index ? keep_indexed(files, name, header.tensors) : 0) {
+      notes_.push_back(fmt::format("{}: {} tensors are not in the index and are ignored", name, extra));
+    }
+    add_tensors(input.path(), tensors_, header.tensors);
+    files_.push_back({input.path(), input.bytes(), std::move(header.metadata)});
+  }
+  if (files.index) check_all_found(files, tensors_);
+  config_ = std::make_unique<Json>(json_file("config.json").value_or(Json::object()));
+  if (!config_->is_object()) fail("{}: expected a JSON object", (files.directory / "config.json").string());
+}
+
+void Checkpoint::open_gguf(const ModelFiles& files) {
+  for (const std::string& name : files.names) {
+    const auto& input = inputs_.emplace_back(std::make_shared<const InputFile>(files.directory / name));
+    GgufHeader header = read_gguf(input);
+    for (auto& [tensor_name, tensor] : header.tensors) tensor.file = static_cast<int>(files_.size());
+    for (const std::string& note : header.notes) notes_.push_back(name + ": " + note);
+    check_shard(*header.metadata, files_.size(), files.names.size());
+    if (!gguf_) gguf_ = header.metadata;
+    add_tensors(input->path(), tensors_, header.tensors);
+    files_.push_back({input->path(), input->bytes(), {}});
+  }
+  const int64_t total = gguf_->integer_or("split.tensors.count", static_cast<int64_t>(tensors_.size()));
+  if (total != static_cast<int64_t>(tensors_.size())) {
+    gguf_->refuse("split.tensors.count", fmt::format("the {} tensors that the shards hold", tensors_.size()));
+  }
+  config_ = std::make_unique<Json>(Json::object());
 }
 
 const StoredTensor* Checkpoint::find(std::string_view name) const {
@@ -126,9 +167,13 @@ void Checkpoint::read(const StoredTensor& tensor, uint64_t offset, std::span<std
   ASSAY_CHECK(tensor.file >= 0 && static_cast<size_t>(tensor.file) < inputs_.size());
   ASSAY_CHECK(offset <= tensor.bytes && out.size() <= tensor.bytes - offset);
   try {
-    inputs_[static_cast<size_t>(tensor.file)].read(tensor.offset + offset, out);
+    inputs_[static_cast<size_t>(tensor.file)]->read(tensor.offset + offset, out);
   } catch (const Error& e) {
     fail("{} (reading tensor {})", e.what(), printable(tensor.name));
+  }
+  if (tensor.big_endian) {
+    ASSAY_CHECK(offset % static_cast<uint64_t>(block_of(tensor.dtype).bytes) == 0);
+    swap_byte_order(tensor.dtype, out);
   }
 }
 
@@ -140,6 +185,7 @@ std::vector<std::byte> Checkpoint::read(const StoredTensor& tensor) const {
 
 std::optional<Json> Checkpoint::json_file(const std::string& name) const {
   ASSAY_CHECK(is_plain_file_name(name));
+  if (gguf_) return std::nullopt;
   const fs::path file = directory_ / name;
   std::error_code error;
   if (fs::symlink_status(file, error).type() == fs::file_type::not_found) return std::nullopt;
@@ -155,7 +201,7 @@ uint64_t Checkpoint::file_bytes() const {
 std::string Checkpoint::content_hash(const std::function<void(uint64_t, uint64_t)>& progress) const {
   ContentHash hash;
   // Sizes keep bytes from moving unseen from one file to the next.
-  for (const std::string& name : deciding_files(directory_)) {
+  for (const std::string& name : gguf_ ? std::vector<std::string>() : deciding_files(directory_)) {
     const std::string text = read_model_text(directory_ / name);
     hash.update(fmt::format("{} {}\n", name, text.size()));
     hash.update(text);
@@ -163,11 +209,11 @@ std::string Checkpoint::content_hash(const std::function<void(uint64_t, uint64_t
   const uint64_t total = file_bytes();
   uint64_t done = 0;
   std::vector<std::byte> chunk(std::min<uint64_t>(kHashChunk, total));
-  for (const InputFile& input : inputs_) {
-    hash.update(fmt::format("tensors {}\n", input.bytes()));
-    for (uint64_t offset = 0; offset < input.bytes(); offset += chunk.size()) {
-      const auto part = std::span(chunk).first(std::min<uint64_t>(chunk.size(), input.bytes() - offset));
-      input.read(offset, part);
+  for (const auto& input : inputs_) {
+    hash.update(fmt::format("tensors {}\n", input->bytes()));
+    for (uint64_t offset = 0; offset < input->bytes(); offset += chunk.size()) {
+      const auto part = std::span(chunk).first(std::min<uint64_t>(chunk.size(), input->bytes() - offset));
+      input->read(offset, part);
       hash.update(part.data(), part.size());
       done += part.size();
       if (progress) progress(done, total);

@@ -17,6 +17,9 @@
 
 namespace assay {
 
+class GgufMetadata;
+struct ModelFiles;
+
 /// One stored tensor: where its bytes are. Validated on opening: the range lies inside its file, does not overlap
 /// another tensor, and has exactly the bytes that dtype and shape need.
 struct StoredTensor {
@@ -26,6 +29,7 @@ struct StoredTensor {
   int file = 0;         // index into Checkpoint::files()
   uint64_t offset = 0;  // from the start of the file
   uint64_t bytes = 0;
+  bool big_endian = false;  // stored so; reads turn it
 
   int64_t elements() const;
   /// "U8 [768, 128]", for messages.
@@ -44,9 +48,10 @@ class Checkpoint {
     std::map<std::string, std::string, std::less<>> metadata;
   };
 
-  /// `path`: a directory (model.safetensors, or an index file with its shards, or a single other .safetensors file), a
-  /// hub snapshot or hub cache directory, one .safetensors file, or an index file. Throws Error, also for directories
-  /// that only hold pickles (.bin, .pt), saying how to convert.
+  /// `path`: a directory (model.safetensors, or an index file with its shards, or a single other .safetensors file, or
+  /// a single GGUF model), a hub snapshot or hub cache directory, one .safetensors or .gguf file (any shard of a split
+  /// one), or an index file. Throws Error, also for directories that only hold pickles (.bin, .pt), saying how to
+  /// convert.
   static Checkpoint open(const std::filesystem::path& path);
 
   Checkpoint(Checkpoint&&) noexcept;
@@ -65,9 +70,12 @@ class Checkpoint {
   void read(const StoredTensor& tensor, uint64_t offset, std::span<std::byte> out) const;
   std::vector<std::byte> read(const StoredTensor& tensor) const;
 
+  /// The metadata of a GGUF model, all that such a model needs beside its tensors; null for other checkpoints.
+  const std::shared_ptr<const GgufMetadata>& gguf() const { return gguf_; }
+
   /// config.json; an empty object when there is none.
   const Json& config() const { return *config_; }
-  /// A JSON file beside the tensors (quantize_config.json, ...); null when it does not exist.
+  /// A JSON file beside the tensors (quantize_config.json, ...); null when it does not exist, and for GGUF models.
   std::optional<Json> json_file(const std::string& name) const;
 
   /// Bytes of all tensor files that belong to the model.
@@ -81,12 +89,16 @@ class Checkpoint {
 
  private:
   Checkpoint();
+  void open_safetensors(const ModelFiles& files);
+  void open_gguf(const ModelFiles& files);
+
   std::filesystem::path path_;
   std::filesystem::path directory_;  // of config.json
   std::vector<File> files_;
-  std::vector<InputFile> inputs_;  // by file
+  std::vector<std::shared_ptr<const InputFile>> inputs_;  // by file
   std::map<std::string, StoredTensor, std::less<>> tensors_;
   std::unique_ptr<Json> config_;
+  std::shared_ptr<const GgufMetadata> gguf_;
   std::vector<std::string> notes_;
 };
 

@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view kTensors = ".safetensors";
+constexpr std::string_view kGguf = ".gguf";
 constexpr std::string_view kIndex = ".safetensors.index.json";
 constexpr const char* kSingle = "model.safetensors";
 constexpr const char* kConsolidated = "consolidated.safetensors";
@@ -25,7 +26,6 @@ constexpr const char* kPickleAdvice =
     "pickled PyTorch files (.bin, .pt, .pth, .ckpt) can run code when they are read and are never loaded; convert them "
     "where you trust them: `AutoModelForCausalLM.from_pretrained(DIR).save_pretrained(OUT, safe_serialization=True)`, "
     "or `safetensors.torch.save_file(torch.load(FILE, weights_only=True), \"model.safetensors\")`";
-constexpr const char* kGgufAdvice = "GGUF files are not supported by this version yet; give the safetensors version";
 
 bool is_pickle(const fs::path& path) {
   const std::string extension = path.extension().string();
@@ -142,11 +142,12 @@ struct ShardName {
 };
 
 /// "model-00002-of-00003.safetensors"
-std::optional<ShardName> parse_shard_name(std::string_view name) {
-  constexpr std::string_view kPattern = "-00000-of-00000.safetensors";
-  if (name.size() <= kPattern.size()) return std::nullopt;
-  const std::string_view tail = name.substr(name.size() - kPattern.size());
-  ShardName shard{std::string(name.substr(0, name.size() - kPattern.size())), 0, 0};
+std::optional<ShardName> parse_shard_name(std::string_view name, std::string_view extension = kTensors) {
+  constexpr std::string_view kPattern = "-00000-of-00000";
+  const size_t tail_size = kPattern.size() + extension.size();
+  if (name.size() <= tail_size || !name.ends_with(extension)) return std::nullopt;
+  const std::string_view tail = name.substr(name.size() - tail_size);
+  ShardName shard{std::string(name.substr(0, name.size() - tail_size)), 0, 0};
   const auto number = [&](size_t at, int& value) {
     const auto [end, error] = std::from_chars(tail.data() + at, tail.data() + at + 5, value);
     return error == std::errc() && end == tail.data() + at + 5;
@@ -177,6 +178,11 @@ bool take_shards_without_index(ModelFiles& files, const std::vector<std::string>
   return true;
 }
 
+void take_gguf_file(ModelFiles& files, const std::string& name) {
+  files.gguf = true;
+  for (const fs::path& shard : gguf_shards(files.directory / name)) files.names.push_back(shard.filename().string());
+}
+
 /// The tensor files of a folder where none has a standard name.
 void choose_other(ModelFiles& files, const std::vector<std::string>& tensor_files) {
   auto candidates = those(tensor_files, [](const std::string& name) { return name != kConsolidated; });
@@ -203,18 +209,16 @@ bool holds_pickled_model(const std::vector<std::string>& names) {
 
 [[noreturn]] void refuse_without_tensors(const fs::path& directory, const std::vector<std::string>& names) {
   const auto pickles = those(names, [](const std::string& name) { return is_pickle(name); });
-  const auto ggufs = those(names, [](const std::string& name) { return name.ends_with(".gguf"); });
   const auto folders = those(names, [&](const std::string& name) { return is_folder(directory / name); });
   const std::string where = directory.string();
-  if (!ggufs.empty()) fail("{}: only GGUF files here ({}): {}", where, listed(ggufs), kGgufAdvice);
   if (!pickles.empty()) {
     fail("{}: no model in .safetensors files here, only {}: {}", where, listed(pickles), kPickleAdvice);
   }
-  if (names.empty()) fail("{}: the folder is empty; expected .safetensors files", where);
+  if (names.empty()) fail("{}: the folder is empty; expected .safetensors or .gguf files", where);
   if (!folders.empty()) {
-    fail("{}: no .safetensors file here; perhaps in one of its folders: {}", where, listed(folders));
+    fail("{}: no .safetensors or .gguf file here; perhaps in one of its folders: {}", where, listed(folders));
   }
-  fail("{}: no .safetensors file here, only {}", where, listed(names));
+  fail("{}: no .safetensors or .gguf file here, only {}", where, listed(names));
 }
 
 /// The index file to follow, if any. A complete model.safetensors beside an index that leads elsewhere wins, as it does
@@ -231,6 +235,24 @@ std::optional<std::string> choose_index(const fs::path& directory, const std::ve
   }
   if (indexes.empty()) return std::nullopt;
   return indexes[0];
+}
+
+/// The one model among the GGUF files of a folder without other tensor files; false when it has no GGUF file.
+bool take_gguf(ModelFiles& files, const std::vector<std::string>& names) {
+  // A multimodal model's projector lies in a file of its own, mmproj-*.gguf.
+  const auto ggufs =
+      those(names, [](const std::string& name) { return name.ends_with(kGguf) && !name.starts_with("mmproj"); });
+  if (ggufs.empty()) return false;
+  const auto stem = [](const std::string& name) {
+    const auto shard = parse_shard_name(name, kGguf);
+    return shard ? fmt::format("{} {}", shard->stem, shard->parts) : name;
+  };
+  if (!std::ranges::all_of(ggufs, [&](const std::string& name) { return stem(name) == stem(ggufs[0]); })) {
+    fail("{}: {} GGUF files: {}; give the path of the one you mean", files.directory.string(), ggufs.size(),
+         listed(ggufs));
+  }
+  take_gguf_file(files, ggufs[0]);
+  return true;
 }
 
 void locate_in_directory(ModelFiles& files) {
@@ -251,6 +273,8 @@ void locate_in_directory(ModelFiles& files) {
     }
   } else if (single) {
     files.names = {kSingle};
+  } else if (tensor_files.empty() && take_gguf(files, names)) {
+    return;
   } else if (tensor_files.empty() || holds_pickled_model(names)) {
     refuse_without_tensors(files.directory, names);
   } else {
@@ -267,6 +291,21 @@ void locate_in_directory(ModelFiles& files) {
 
 }  // namespace
 
+std::vector<fs::path> gguf_shards(const fs::path& path) {
+  const auto shard = parse_shard_name(path.filename().string(), kGguf);
+  if (!shard) return {path};
+  std::vector<fs::path> shards;
+  std::vector<std::string> absent;
+  for (int part = 1; part <= shard->parts; ++part) {
+    const std::string name = fmt::format("{}-{:05}-of-{:05}{}", shard->stem, part, shard->parts, kGguf);
+    shards.push_back(path.parent_path() / name);
+    if (!is_there(shards.back())) absent.push_back(name);
+  }
+  if (absent.empty()) return shards;
+  fail("{}: {} of {} shards missing: {} (incomplete download? fetch {} again)", path.string(), absent.size(),
+       shards.size(), listed(absent), absent.size() == 1 ? "it" : "them");
+}
+
 ModelFiles locate_model(const fs::path& path) {
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
@@ -280,15 +319,16 @@ ModelFiles locate_model(const fs::path& path) {
   }
   files.directory = path.parent_path().empty() ? "." : path.parent_path();
   const std::string name = path.filename().string();
-  if (name.ends_with(".gguf")) fail("{}: {}", path.string(), kGgufAdvice);
   if (is_pickle(name)) fail("{}: {}", path.string(), kPickleAdvice);
   if (name.ends_with(kIndex)) {
     read_index(files, name);
     check_shards(files);
   } else if (name.ends_with(kTensors)) {
     files.names = {name};
+  } else if (name.ends_with(kGguf)) {
+    take_gguf_file(files, name);
   } else {
-    fail("{}: expected a folder with a model, or a .safetensors file", path.string());
+    fail("{}: expected a folder with a model, or a .safetensors or .gguf file", path.string());
   }
   return files;
 }

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "checkpoint/printable.h"
+#include "checkpoint/ranges.h"
 
 namespace assay {
 
@@ -240,30 +241,11 @@ void HeaderReader::finish_tensor() {
   if (!header_.tensors.emplace(name_, std::move(tensor)).second) fail_tensor("the name appears twice in the header");
 }
 
-/// Refuses tensors that share bytes, and notes bytes that belong to none.
-void check_ranges(SafetensorsHeader& header, uint64_t data_begin, uint64_t file_bytes, const std::string& where) {
-  std::vector<const StoredTensor*> order;
-  for (const auto& [name, tensor] : header.tensors) {
-    if (tensor.bytes > 0) order.push_back(&tensor);
-  }
-  std::sort(order.begin(), order.end(), [](const auto* a, const auto* b) { return a->offset < b->offset; });
-  uint64_t used = 0;
-  for (size_t i = 0; i < order.size(); ++i) {
-    used += order[i]->bytes;
-    if (i > 0 && order[i - 1]->offset + order[i - 1]->bytes > order[i]->offset) {
-      fail("{}: tensor {} and tensor {} share bytes of the file", where, printable(order[i - 1]->name),
-           printable(order[i]->name));
-    }
-  }
-  const uint64_t unused = file_bytes - data_begin - used;
-  if (unused > 0) header.notes.push_back(fmt::format("{} bytes belong to no tensor", unused));
-}
-
 /// What other kinds of file begin with, and what to say about them.
 void refuse_other_kinds(std::string_view start, const std::string& where) {
   const auto begins = [&](std::string_view magic) { return start.substr(0, magic.size()) == magic; };
   if (begins("version ")) fail("{}: this is a git-lfs pointer, not the file itself; run `git lfs pull`", where);
-  if (begins("GGUF")) fail("{}: this is a GGUF file, which this version does not support yet", where);
+  if (begins("GGUF")) fail("{}: this is a GGUF file; give it the extension .gguf", where);
   if (begins("PK\x03\x04")) fail("{}: this is a zip archive (a pickled PyTorch file?), not safetensors", where);
   if (begins("<!") || begins("<html")) fail("{}: this is a web page, not a model (failed download?)", where);
 }
@@ -278,7 +260,8 @@ SafetensorsHeader parse_safetensors(std::string_view text, uint64_t file_bytes, 
   HeaderReader reader(data_begin, file_bytes, where);
   Json::sax_parse(text.begin(), text.end(), &reader);
   SafetensorsHeader header = reader.take();
-  check_ranges(header, data_begin, file_bytes, where);
+  const uint64_t unused = check_ranges(header.tensors, file_bytes - data_begin, where);
+  if (unused > 0) header.notes.push_back(fmt::format("{} bytes belong to no tensor", unused));
   return header;
 }
 

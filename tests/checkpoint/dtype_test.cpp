@@ -28,6 +28,19 @@ TEST(DTypes, NamesTellTheirWidth) {
   EXPECT_EQ(bits_of(DType::BOOL), 8);
 }
 
+TEST(DTypes, BlocksFillWholeBytes) {
+  EXPECT_EQ(block_of(DType::F32).bytes, 4);
+  EXPECT_EQ(block_of(DType::F4).elements, 2);
+  EXPECT_EQ(block_of(DType::F6_E3M2).bytes, 3);
+  EXPECT_EQ(block_of(DType::Q4_K).elements, 256);
+  EXPECT_EQ(block_of(DType::Q4_K).bytes, 144);
+  EXPECT_EQ(name_of(DType::Q4_K), "Q4_K");
+  EXPECT_EQ(dtype_of("Q4_K"), std::nullopt);
+  EXPECT_EQ(dtype_of_gguf(12), DType::Q4_K);
+  EXPECT_EQ(dtype_of_gguf(30), DType::BF16);
+  EXPECT_EQ(dtype_of_gguf(4), std::nullopt);
+}
+
 TEST(DTypes, OnlyPlainFloatsCountAsFloats) {
   EXPECT_TRUE(is_float(DType::F64));
   EXPECT_TRUE(is_float(DType::BF16));

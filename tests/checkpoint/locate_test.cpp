@@ -4,6 +4,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "made_files.h"
+#include "support/gguf_writer.h"
 #include "support/support.h"
 
 namespace assay {
@@ -276,10 +277,53 @@ TEST_F(Locate, APickleBesideModelSafetensorsDoesNotMatter) {
   EXPECT_NE(open().find("t"), nullptr);
 }
 
-TEST_F(Locate, GgufIsRefusedByName) {
-  test::write_text(dir / "m.gguf", "GGUF");
-  expect_contains(refusal(), "GGUF");
-  expect_contains(error_of([&] { Checkpoint::open(dir / "m.gguf"); }), "GGUF");
+void add_gguf(const std::filesystem::path& path, const std::string& tensor, int part = 0, int parts = 1) {
+  test::GgufWriter writer;
+  if (parts > 1) {
+    writer.add("split.no", static_cast<uint16_t>(part)).add("split.count", static_cast<uint16_t>(parts));
+    if (part == 0) writer.add("split.tensors.count", int32_t{parts});
+  }
+  writer.tensor(tensor, {2}, {1, 2}).save(path);
+}
+
+TEST_F(Locate, TheOneGgufOfAFolderIsTheModel) {
+  add_gguf(dir / "m.gguf", "t");
+  add_gguf(dir / "mmproj-m.gguf", "v");
+  EXPECT_NE(open().find("t"), nullptr);
+  EXPECT_EQ(open().find("v"), nullptr);
+  EXPECT_NE(Checkpoint::open(dir / "m.gguf").gguf(), nullptr);
+  add_gguf(dir / "n.gguf", "t");
+  expect_contains(refusal(), R"(2 GGUF files: "m.gguf", "n.gguf"; give the path)");
+}
+
+TEST_F(Locate, SafetensorsWinOverGguf) {
+  add("model.safetensors", "s");
+  add_gguf(dir / "m.gguf", "t");
+  EXPECT_NE(open().find("s"), nullptr);
+}
+
+TEST_F(Locate, AnyPartOfASplitGgufLeadsToAll) {
+  add_gguf(dir / "m-00001-of-00002.gguf", "t", 0, 2);
+  add_gguf(dir / "m-00002-of-00002.gguf", "u", 1, 2);
+  for (const char* name : {"", "m-00001-of-00002.gguf", "m-00002-of-00002.gguf"}) {
+    const Checkpoint checkpoint = Checkpoint::open(dir / name);
+    EXPECT_EQ(checkpoint.files().size(), 2u);
+    EXPECT_EQ(checkpoint.tensors().size(), 2u);
+    EXPECT_EQ(checkpoint.at("u").file, 1);
+  }
+}
+
+TEST_F(Locate, PartsOfASplitGgufMustFitTogether) {
+  add_gguf(dir / "m-00001-of-00002.gguf", "t", 0, 2);
+  expect_contains(refusal(), R"(1 of 2 shards missing: "m-00002-of-00002.gguf")");
+  add_gguf(dir / "m-00002-of-00002.gguf", "t", 1, 2);
+  expect_contains(refusal(), "tensor \"t\" is also in another shard");
+  add_gguf(dir / "m-00002-of-00002.gguf", "u", 0, 2);
+  expect_contains(refusal(), "\"split.no\": expected 1, as the name says, found \"0\"");
+  add_gguf(dir / "m-00002-of-00002.gguf", "u", 1, 3);
+  expect_contains(refusal(), "\"split.count\": expected 2");
+  add_gguf(dir / "alone.gguf", "u", 1, 3);
+  expect_contains(error_of([&] { Checkpoint::open(dir / "alone.gguf"); }), "one of the 3 parts of a split model");
 }
 
 TEST_F(Locate, AnEmptyFolderIsCalledEmpty) {
