@@ -35,6 +35,32 @@ int nesting(std::string_view text) {
   return deepest;
 }
 
+/// Numbers that JSON does not have and Python writes all the same, brought to the form in which newer libraries write
+/// them: {"__float__": "Infinity"}.
+std::string with_named_floats(std::string_view text) {
+  std::string out;
+  bool quoted = false;
+  for (size_t i = 0; i < text.size();) {
+    if (!quoted) {
+      constexpr std::string_view kNames[] = {"-Infinity", "Infinity", "NaN"};
+      const auto name = std::find_if(std::begin(kNames), std::end(kNames),
+                                     [&](std::string_view n) { return text.substr(i).starts_with(n); });
+      if (name != std::end(kNames)) {
+        out += R"({"__float__":")" + std::string(*name) + "\"}";
+        i += name->size();
+        continue;
+      }
+    }
+    if (quoted && text[i] == '\\' && i + 1 < text.size()) {
+      out += text[i++];
+    } else if (text[i] == '"') {
+      quoted = !quoted;
+    }
+    out += text[i++];
+  }
+  return out;
+}
+
 std::string shown(const Json& value) {
   std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
   if (text.size() <= 80) return text;
@@ -54,8 +80,10 @@ std::string reason_of(const Json::exception& e) {
 
 Json parse_json(std::string_view text, const std::string& where) {
   if (nesting(text) > kMaxDepth) fail("{}: JSON nested deeper than {} levels", where, kMaxDepth);
+  Json plain = Json::parse(text.begin(), text.end(), nullptr, false);
+  if (!plain.is_discarded()) return plain;
   try {
-    return Json::parse(text.begin(), text.end());
+    return Json::parse(with_named_floats(text));
   } catch (const Json::exception& e) {
     fail("{}: not valid JSON: {}", where, reason_of(e));
   }

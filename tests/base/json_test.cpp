@@ -19,6 +19,17 @@ TEST(ParseJson, ValidTextIsParsed) {
   EXPECT_EQ(parse_json("null", "text"), Json());
 }
 
+TEST(ParseJson, NumbersThatOnlyPythonWritesHaveTheFormOfNewerLibraries) {
+  const Json json = parse_json(R"({"a": [0.0, Infinity, -Infinity, NaN], "b": "NaN, \"Infinity"})", "text");
+  EXPECT_EQ(json.at("a")[0], 0.0);
+  EXPECT_EQ(json.at("a")[1], Json({{"__float__", "Infinity"}}));
+  EXPECT_EQ(json.at("a")[2], Json({{"__float__", "-Infinity"}}));
+  EXPECT_EQ(json.at("a")[3], Json({{"__float__", "NaN"}}));
+  EXPECT_EQ(json.at("b"), "NaN, \"Infinity");
+  expect_contains(error_of([] { parse_json("[Infinit]", "text"); }), "text: not valid JSON");
+  expect_contains(error_of([] { parse_json("{NaN: 1}", "text"); }), "text: not valid JSON");
+}
+
 TEST(ParseJson, EveryTruncatedPrefixIsRefusedNamingItsOrigin) {
   const std::string text = R"({"a":[1,{"b":"c\u00e9"}],"d":true})";
   for (size_t size = 0; size < text.size(); ++size) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -76,6 +77,11 @@ bool Keys::boolean_or(const char* key, bool otherwise) {
   return asked(key).boolean_or(key, otherwise);
 }
 
+bool Keys::flag_or(const char* key, bool otherwise) {
+  const Json* value = asked(key).find(key);
+  return value && value->is_number() ? value->get<double>() != 0 : boolean_or(key, otherwise);
+}
+
 std::string Keys::string(const char* key) {
   return asked(key).string(key);
 }
@@ -88,14 +94,29 @@ std::vector<std::string> Keys::strings(const char* key) {
   return asked(key).strings(key);
 }
 
+namespace {
+
+/// {"__float__": "Infinity"}, as newer libraries write what JSON has no number for.
+std::optional<double> named_float(const Json& value) {
+  if (!value.is_object() || value.size() != 1 || !value.contains("__float__")) return std::nullopt;
+  const Json& name = value.at("__float__");
+  if (is_text(name, "Infinity")) return std::numeric_limits<double>::infinity();
+  if (is_text(name, "-Infinity")) return -std::numeric_limits<double>::infinity();
+  if (is_text(name, "NaN")) return std::numeric_limits<double>::quiet_NaN();
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::vector<double> Keys::numbers(const char* key) {
   std::vector<double> out;
   const Json* list = asked(key).find(key);
   if (!list) return out;
   if (!list->is_array()) refuse(key, "a list of numbers");
   for (const Json& item : *list) {
-    if (!item.is_number()) refuse(key, "a list of numbers");
-    out.push_back(item.get<double>());
+    const std::optional<double> named = named_float(item);
+    if (!item.is_number() && !named) refuse(key, "a list of numbers");
+    out.push_back(named ? *named : item.get<double>());
   }
   return out;
 }

@@ -24,9 +24,12 @@ class Keys {
   double positive_or(const char* key, double otherwise);
   double number_or(const char* key, double otherwise);
   bool boolean_or(const char* key, bool otherwise);
+  /// The same where some configs write a number, 0 for false.
+  bool flag_or(const char* key, bool otherwise);
   std::string string(const char* key);
   std::string string_or(const char* key, std::string otherwise);
   std::vector<std::string> strings(const char* key);
+  /// May hold infinities and NaN.
   std::vector<double> numbers(const char* key);
   std::vector<int64_t> integers(const char* key);
   /// A nested object, read with the same care; null when absent. Lives as long as this one.
