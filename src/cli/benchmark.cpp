@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "base/error.h"
 #include "cli/atomic_file.h"
@@ -11,6 +12,7 @@
 #include "model/config.h"
 #include "report/json.h"
 #include "report/table.h"
+#include "stats/estimate.h"
 #include "stats/perplexity.h"
 
 namespace assay {
@@ -24,6 +26,10 @@ std::string report_text(const std::filesystem::path& path, const Result& result)
   return results_json(result);
 }
 
+/// What the report shows word by word: the beginning of the first row.
+constexpr int64_t kViewTokens = 512;
+constexpr int kViewChoices = 5;
+
 const char* as_deployed_or_none(bool as_deployed) {
   return as_deployed ? "as-deployed" : "none";
 }
@@ -36,7 +42,10 @@ Benchmark::Benchmark(const RunOptions& options, Console& console, BenchmarkData 
       data_(std::move(data)),
       pool_(options.threads > 0 ? options.threads : ThreadPool::available()),
       device_(open_device(options.device, pool_)),
-      cache_(options.use_cache ? options.cache_dir : std::filesystem::path(), console) {
+      cache_(options.use_cache ? options.cache_dir : std::filesystem::path(), console),
+      references_(options.use_cache ? options.cache_dir / "references" : std::filesystem::path(),
+                  options.reference_bytes, console),
+      text_(data_.tokenizer) {
   result_.device = device_->name();
   result_.threads = pool_.size();
   result_.data = data_.record;
@@ -44,6 +53,8 @@ Benchmark::Benchmark(const RunOptions& options, Console& console, BenchmarkData 
 }
 
 int Benchmark::run(const std::vector<ModelEntry>& models) {
+  const auto reference = std::find_if(models.begin(), models.end(), [](const ModelEntry& e) { return e.reference; });
+  if (reference != models.end() && models.size() > 1) reference_entry_ = &*reference;
   bool saved = true;
   try {
     for (const ModelEntry& entry : models) {
@@ -72,7 +83,9 @@ ModelResult Benchmark::measure(const ModelEntry& entry) {
   ModelResult result;
   result.label = entry.label;
   result.model_dir = entry.model_dir.front().string();
-  result.precision = options_.precision == Precision::bf16 ? "bf16" : "f32";
+  result.group = entry.group;
+  result.role = entry.reference ? ModelRole::reference : entry.noise_floor ? ModelRole::noise_floor : ModelRole::model;
+  result.precision = entry.precision.value_or(options_.precision) == Precision::bf16 ? "bf16" : "f32";
   result.activations = as_deployed_or_none(options_.as_deployed);
   result.kv_cache = as_deployed_or_none(options_.as_deployed && options_.kv_cache);
   result.override_bpw_layer = entry.override_bpw_layer;
@@ -103,30 +116,32 @@ void Benchmark::measure(const ModelEntry& entry, ModelResult& result) {
   result.notes.insert(result.notes.end(), result.storage->mismatches.begin(), result.storage->mismatches.end());
   for (const std::string& note : result.notes) console_.note(fmt::format("{}: {}", entry.label, note));
 
-  const std::optional<CacheKey> key = key_of(checkpoint, result);
+  const CacheKey key = key_of(checkpoint, entry, result);
+  if (entry.reference) {
+    reference_key_ = key.text();
+    reference_content_ = key.content;
+  }
   const Storage::CompareQ bits = result.compare_q();
   console_.say("Loaded {} model: {:.4f} bpw (decoder), {:.4f} bpw (head)", result.storage->format, bits.bpw_layer,
                bits.bpw_head);
   console_.say("Testing: {}", entry.label);
-  if (key && clear_cache_) cache_.forget(*key);
-  if (key) result.measured = cache_.find(*key);
+  if (clear_cache_) {
+    cache_.forget(key);
+    if (entry.reference) references_.forget(reference_key_);
+  }
+  result.measured = cache_.find(key);
   result.cached = result.measured.has_value();
   if (!result.cached) {
-    result.measured = evaluate_model({&checkpoint, &quant, &spec});
-    if (key) cache_.store(*key, *result.measured);
+    result.measured = measure({&checkpoint, &quant, &spec}, entry);
+    cache_.store(key, *result.measured);
   }
   for (const std::string& note : result.measured->notes) console_.note(fmt::format("{}: {}", entry.label, note));
+  if (result.measured->comparison) console_.say("KL div: {:.6f}", result.measured->comparison->divergence.kld.mean);
   console_.say("Perplexity: {:.6f}", result.measured->ppl);
 }
 
-std::optional<CacheKey> Benchmark::key_of(const Checkpoint& checkpoint, const ModelResult& result) {
-  if (!cache_.enabled()) return std::nullopt;
-  Progress progress(console_, "Loading checkpoint shards", static_cast<double>(checkpoint.file_bytes()) / 1e6, "MB");
+CacheKey Benchmark::key_of(const Checkpoint& checkpoint, const ModelEntry& entry, const ModelResult& result) {
   CacheKey key;
-  key.content = cache_.content_hash(checkpoint, [&](uint64_t done, uint64_t total) {
-    stop_if_interrupted();
-    progress.update(static_cast<double>(done) / static_cast<double>(total));
-  });
   key.tokens_sha256 = data_.record.tokens_sha256;
   key.windows = data_.windows;
   key.first = data_.first;
@@ -134,42 +149,109 @@ std::optional<CacheKey> Benchmark::key_of(const Checkpoint& checkpoint, const Mo
   key.precision = result.precision;
   key.activations = result.activations;
   key.kv_cache = result.kv_cache;
+  key.noise = entry.noise;
+  if (compared(entry)) key.reference = reference_key_;
+  if (!cache_.enabled()) return key;
+  Progress progress(console_, "Loading checkpoint shards", static_cast<double>(checkpoint.file_bytes()) / 1e6, "MB");
+  key.content = cache_.content_hash(checkpoint, [&](uint64_t done, uint64_t total) {
+    stop_if_interrupted();
+    progress.update(static_cast<double>(done) / static_cast<double>(total));
+  });
   return key;
 }
 
-Measurement Benchmark::evaluate_model(const OpenModel& model) {
+EvalResult Benchmark::evaluate_model(const OpenModel& model, const ModelEntry& entry) {
+  EvalOptions options;
+  options.precision = entry.precision.value_or(options_.precision);
+  options.as_deployed = options_.as_deployed;
+  options.kv_cache = options_.kv_cache;
+  options.memory_bytes = options_.memory_bytes;
+  options.noise = entry.noise;
+  if (compared(entry)) options.reference = &reference();
+  if (entry.reference && reference_entry_)
+    options.keep = [this](const Reference::Content& content) { keep_reference(content); };
+  Progress progress(console_, "Evaluating", static_cast<double>(data_.windows.rows), "rows");
+  options.progress = [&](double fraction) {
+    stop_if_interrupted();
+    progress.update(fraction);
+  };
+  EvalResult evaluated = evaluate(*device_, model, data_.input(), options);
+  progress.update(1);
+  return evaluated;
+}
+
+Measurement Benchmark::measure(const OpenModel& model, const ModelEntry& entry) {
+  if (compared(entry)) reference();  // its time and memory are its own
   const auto start = std::chrono::steady_clock::now();
   reset_peak_memory();
-  EvalResult evaluated;
-  {
-    Progress progress(console_, "Evaluating", static_cast<double>(data_.windows.rows), "rows");
-    EvalOptions options;
-    options.precision = options_.precision;
-    options.as_deployed = options_.as_deployed;
-    options.kv_cache = options_.kv_cache;
-    options.memory_bytes = options_.memory_bytes;
-    options.progress = [&](double fraction) {
-      stop_if_interrupted();
-      progress.update(fraction);
-    };
-    evaluated = evaluate(*device_, model, data_.input(), options);
-    progress.update(1);
-  }
-  const Perplexity perplexity_of_all = perplexity(evaluated.nll, data_.windows);
+  EvalResult evaluated = evaluate_model(model, entry);
+  const Perplexity all = perplexity(evaluated.nll, data_.windows);
   Measurement m;
-  m.mean_nll = perplexity_of_all.nll.mean;
-  m.nll_se = perplexity_of_all.nll.se;
-  m.nll_df = perplexity_of_all.nll.df;
-  m.ppl = perplexity_of_all.ppl;
-  m.ppl_se = perplexity_of_all.ppl_se;
-  m.row_nll = perplexity_of_all.row_nll;
-  m.clusters = perplexity_of_all.clusters;
+  m.mean_nll = all.nll.mean;
+  m.nll_se = all.nll.se;
+  m.nll_df = all.nll.df;
+  m.ppl = all.ppl;
+  m.ppl_se = all.ppl_se;
+  m.row_nll = all.row_nll;
+  m.clusters = all.clusters;
+  if (compared(entry)) m.comparison = compare(model, evaluated);
   m.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   m.tokens_per_second = static_cast<double>(data_.ids.size()) / m.seconds;
   m.peak_rss_bytes = peak_memory();
   m.stage_seconds = std::move(evaluated.seconds);
   m.notes = std::move(evaluated.notes);
   return m;
+}
+
+const Reference& Benchmark::reference() {
+  if (!reference_) reference_ = references_.find(reference_key_);
+  if (!reference_) {
+    if (reference_key_.empty()) fail("the reference {} could not be run", reference_entry_->label);
+    console_.say("Running the reference again: {}", reference_entry_->label);
+    const Checkpoint checkpoint = Checkpoint::open(reference_entry_->model_dir.front());
+    const QuantConfig quant = QuantConfig::of(checkpoint);
+    const ModelSpec spec = read_model_spec(checkpoint);
+    evaluate_model({&checkpoint, &quant, &spec}, *reference_entry_);
+  }
+  return *reference_;
+}
+
+void Benchmark::keep_reference(const Reference::Content& content) {
+  const auto mb = [](int64_t bytes) { return static_cast<double>(bytes) / 1e6; };
+  Progress progress(console_, "Keeping the reference");
+  reference_ = references_.keep(reference_key_, content, [&](double fraction) {
+    stop_if_interrupted();
+    progress.update(fraction);
+  });
+  console_.say("Kept the reference: {:.1f} MB, where float16 logits would take {:.1f} MB",
+               mb(static_cast<int64_t>(reference_->bytes())), mb(2 * content.positions * content.vocab));
+}
+
+Comparison Benchmark::compare(const OpenModel& model, const EvalResult& evaluated) {
+  Comparison c;
+  c.reference = reference_entry_->label;
+  c.reference_content = reference_content_;
+  c.vocabulary = std::min(model.spec->vocab, reference().vocab());
+  c.divergence = summarize(evaluated.measures, data_.windows, default_clustering(data_.windows));
+  const auto row_of = [&](int64_t row) {
+    return std::span<const int32_t>(data_.ids).subspan(row * data_.row_length, data_.row_length);
+  };
+  for (const WorstToken& worst : c.divergence.worst)
+    c.worst.push_back(text_.around(row_of(worst.row), data_.first + worst.position + 1));
+  const auto likely = [&](std::span<const int32_t> row, int64_t at, const TopLogits& top, double log_sum) {
+    std::vector<ProbableToken> tokens;
+    for (int k = 0; k < kViewChoices && top.id[k] >= 0; ++k)
+      tokens.push_back({text_.of(row, at, top.id[k]), std::exp(static_cast<double>(top.logit[k]) - log_sum)});
+    return tokens;
+  };
+  for (int64_t i = 0; i < std::min(kViewTokens, data_.windows.count); ++i) {
+    const auto row = row_of(0);
+    const int64_t at = data_.first + i + 1;  // of the token that position i predicts
+    c.view.push_back({0, i, text_.of(row, at, row[at]), evaluated.measures.kld[i],
+                      likely(row, at, reference().top()[i], reference().log_sum(i)),
+                      likely(row, at, evaluated.top[i], evaluated.log_sum[i])});
+  }
+  return c;
 }
 
 void Benchmark::save() const {

@@ -6,6 +6,8 @@
 #include "cli/console.h"
 #include "cli/model_spec_file.h"
 #include "cli/options.h"
+#include "cli/reference_store.h"
+#include "cli/token_text.h"
 #include "forward/evaluate.h"
 #include "report/result.h"
 #include "stats/windows.h"
@@ -14,9 +16,10 @@ namespace assay {
 
 /// The tokens that every model of a run reads.
 struct BenchmarkData {
-  std::vector<int32_t> ids;  ///< [windows.rows, row_length]
-  int64_t row_length = 0;    ///< prefix included
-  int64_t first = 0;         ///< position in a row whose logits are scored first
+  std::vector<int32_t> ids;                    ///< [windows.rows, row_length]
+  std::shared_ptr<const Tokenizer> tokenizer;  ///< null where the ids were given
+  int64_t row_length = 0;                      ///< prefix included
+  int64_t first = 0;                           ///< position in a row whose logits are scored first
   Windows windows;
   DataRecord record;
 
@@ -24,7 +27,8 @@ struct BenchmarkData {
 };
 
 /// Measures models one after the other on the same tokens and reports them: narration as it goes, the report file after
-/// each model, the table at the end. A model that fails does not stop the others.
+/// each model, the table at the end. A model that fails does not stop the others. With a reference among them, the
+/// others are compared with it; it is run once, and only if something is to be compared that the cache does not know.
 class Benchmark {
  public:
   /// Error when the device or the report file cannot be opened.
@@ -38,8 +42,14 @@ class Benchmark {
  private:
   ModelResult measure(const ModelEntry& entry);
   void measure(const ModelEntry& entry, ModelResult& result);
-  Measurement evaluate_model(const OpenModel& model);
-  std::optional<CacheKey> key_of(const Checkpoint& checkpoint, const ModelResult& result);
+  EvalResult evaluate_model(const OpenModel& model, const ModelEntry& entry);
+  Measurement measure(const OpenModel& model, const ModelEntry& entry);
+  Comparison compare(const OpenModel& model, const EvalResult& evaluated);
+  /// The reference's kept run; runs it where it is not there.
+  const Reference& reference();
+  void keep_reference(const Reference::Content& content);
+  bool compared(const ModelEntry& entry) const { return reference_entry_ && !entry.reference; }
+  CacheKey key_of(const Checkpoint& checkpoint, const ModelEntry& entry, const ModelResult& result);
   void save() const;
   void print() const;
 
@@ -49,7 +59,12 @@ class Benchmark {
   ThreadPool pool_;
   std::unique_ptr<Device> device_;
   Cache cache_;
+  ReferenceStore references_;
+  TokenText text_;
   bool clear_cache_ = false;
+  const ModelEntry* reference_entry_ = nullptr;  ///< null = nothing is compared
+  std::string reference_key_, reference_content_;
+  std::optional<Reference> reference_;
   Result result_;
 };
 

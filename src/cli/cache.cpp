@@ -80,9 +80,10 @@ int64_t now_ns() {
 std::string CacheKey::text() const {
   return fmt::format(
       "assay result {}\nmodel {}\ntokens {}\nwindows {} x {}, length {}, stride {}, offset {}, first {}\n"
-      "device {}\nprecision {}\nactivations {}\nkv cache {}\n",
+      "device {}\nprecision {}\nactivations {}\nkv cache {}\nnoise {}\nreference {}\n",
       kResultVersion, content, tokens_sha256, windows.rows, windows.count, windows.length, windows.stride,
-      windows.offset, first, device, precision, activations, kv_cache);
+      windows.offset, first, device, precision, activations, kv_cache, noise,
+      reference.empty() ? "none" : sha256(reference));
 }
 
 fs::path Cache::path_of(const char* kind, const std::string& key) const {

@@ -18,6 +18,8 @@ struct CacheKey {
   Windows windows;
   int64_t first = 0;  ///< first scored position of a row
   std::string device, precision, activations, kv_cache;
+  std::string reference;  ///< key of the run that it was compared with; empty = none
+  double noise = 0;
 
   std::string text() const;
 };

@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include "base/error.h"
 #include "cli/commands.h"
 #include "cli/data.h"
 
@@ -8,11 +11,10 @@ int run(const CompareRequest& request) {
   const DataSpec data_spec = read_data_spec(request.data_spec);
   const ModelList list = read_model_specs(request.model_specs);
   for (const std::string& note : list.notes) console.note(note);
-  const std::vector<ModelEntry> models = masked(list.models, request.mask);
-  for (const ModelEntry& entry : models)
-    if (entry.reference)
-      console.note(
-          fmt::format("{}: out_logits: this version computes no KL divergence, so no logits are written", entry.label));
+  std::vector<ModelEntry> models = masked(list.models, request.mask);
+  const bool reference = std::any_of(models.begin(), models.end(), [](const ModelEntry& e) { return e.reference; });
+  if (request.kld && !reference) fail("-kld: no model is the reference: give one of the model spec \"out_logits\"");
+  if (request.noise_floor) add_noise_floor(models, request.run.precision);
 
   Benchmark benchmark(request.run, console, load_data(data_spec, request.text, request.run, console));
   if (request.clear_cache) benchmark.clear_cache();

@@ -42,9 +42,12 @@ BenchmarkData load_data(const DataSpec& spec, const std::filesystem::path& text,
   RowOptions where;
   where.locations.text_file = text;
   if (!options.data_dir.empty()) where.locations.folders.push_back(options.data_dir);
-  const TokenRows rows = make_rows(spec, where);
+  std::shared_ptr<const Tokenizer> tokenizer;
+  if (spec.token_rows.empty()) tokenizer = open_tokenizer(spec.tokenizer_dir);
+  const TokenRows rows = tokenizer ? make_rows(spec, *tokenizer, where) : make_rows(spec, where);
   for (const std::string& note : rows.notes) console.note(note);
   BenchmarkData data = benchmark_data(rows);
+  data.tokenizer = tokenizer;
   console.say("{} rows of {} tokens, stride {}: {} scored tokens", data.record.rows, data.row_length,
               data.record.stride, data.record.tokens_scored);
   return data;

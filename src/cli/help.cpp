@@ -13,7 +13,8 @@ constexpr const char* kOverview = R"(assay - what did quantization cost this mod
 
 Usage: assay COMMAND [OPTIONS]
 
-  compare        bits per weight and perplexity of several models, from compare_q's two JSON specs
+  compare        bits per weight, perplexity and KL divergence of several models, from compare_q's
+                 two JSON specs
   ppl            the same for one model, without specs
   inspect        what is in a checkpoint: formats and exact bits, from its headers only
   export         the decoded weights as a plain checkpoint
@@ -55,9 +56,10 @@ Files:
   --cache-dir DIR          where finished results are kept ($XDG_CACHE_HOME/assay, ~/.cache/assay);
                            they are found again by the content of a model, not by name or date
   --no-cache               neither read nor write results there
+  --reference-cache SIZE   room for kept references in the cache; the oldest go first (200GiB)
 )";
 
-constexpr const char* kCompare = R"(Bits per weight and perplexity of several models on the same tokens.
+constexpr const char* kCompare = R"(Bits per weight, perplexity and divergence of several models on the same tokens.
 
 Usage: assay compare -d FILE -m FILE... [OPTIONS]
 
@@ -67,6 +69,8 @@ Specs (compare_q's, unchanged):
                            several files are joined, * is expanded
   -mask, --mask "a;b"      only models whose label contains one of the parts, in any case (and the
                            reference)
+  -kld, --kld              a reference is wanted: without one, nothing is run
+  --noise-floor            measure the reference against itself in the other precision as well
   -cc, --clear_cache       forget what is known about the selected models, and measure again
   --text FILE              the data set's file, wherever it is, such as wiki.test.raw
 )";
@@ -74,15 +78,21 @@ Specs (compare_q's, unchanged):
 constexpr const char* kCompareEnd = R"(
 Paths in a spec count from the spec. load_fn and fwd_fn may name any of compare_q's engines: what a
 model is, its files say.
-Not in this version: charts (-p -v -mx -my -t -dark -pf) and KL divergence (-kld -lf).
+A model with "out_logits" is the reference: the KL divergence of the others from it is measured.
+What is kept of it are its last hidden states and its head, in the cache, and no logits.
+Not in this version: charts (-p -v -mx -my -t -dark -pf) and compare_q's files of logits (-lf).
 
 Example:
   assay compare -d wiki2.json -m llama-*.json -mask "awq;nvfp4" -o results.json
 )";
 
-constexpr const char* kPpl = R"(Perplexity and bits per weight of one model.
+constexpr const char* kPpl = R"(Perplexity and bits per weight of one model, and its divergence from another.
 
 Usage: assay ppl MODEL [OPTIONS]
+
+  --reference MODEL        the unquantized model: KL divergence and agreement are measured too
+  --noise-floor            the reference against itself in the other precision: a divergence below
+                           that says nothing
 
 Text:
   --data wiki2|FILE        the wikitext-2 test set, found in the data folder, or a text file (wiki2)
@@ -96,7 +106,7 @@ Text:
 
 constexpr const char* kPplEnd = R"(
 Examples:
-  assay ppl ~/models/Qwen3-8B-AWQ
+  assay ppl ~/models/Qwen3-8B-AWQ --reference ~/models/Qwen3-8B
   assay ppl ~/models/Qwen3-8B-AWQ --data chapter.txt --length 512 --stride 512 --rows 0
 )";
 

@@ -123,6 +123,17 @@ ModelList read_model_specs(const std::vector<std::string>& files) {
   return list;
 }
 
+void add_noise_floor(std::vector<ModelEntry>& models, Precision run) {
+  const auto reference = std::find_if(models.begin(), models.end(), [](const ModelEntry& e) { return e.reference; });
+  if (reference == models.end()) fail("--noise-floor: no model is the reference: none has \"out_logits\"");
+  ModelEntry floor = *reference;
+  floor.reference = false;
+  floor.noise_floor = true;
+  floor.precision = run == Precision::f32 ? Precision::bf16 : Precision::f32;
+  floor.label += run == Precision::f32 ? " in bf16" : " in f32";
+  models.insert(reference + 1, floor);
+}
+
 std::vector<ModelEntry> masked(const std::vector<ModelEntry>& models, const std::string& mask) {
   std::vector<std::string> parts;
   for (size_t begin = 0; begin <= mask.size();) {

@@ -20,16 +20,15 @@ namespace {
 using Arguments = std::vector<std::string>;
 
 /// compare_q's options with one dash and several letters, which CLI11 would take for a bundle of short ones.
-const std::map<std::string, std::string> kLongNames = {{"-mask", "--mask"}, {"-cc", "--clear_cache"}};
+const std::map<std::string, std::string> kLongNames = {
+    {"-mask", "--mask"}, {"-cc", "--clear_cache"}, {"-kld", "--kld"}};
 
 /// compare_q's options that ask for something this version does not make. Refused, so that no one waits for it.
 const std::map<std::string, const char*> kLater = {
-    {"-p", "charts"},           {"--plot", "charts"},      {"-v", "charts"},
-    {"--vram", "charts"},       {"-mx", "charts"},         {"--max_x", "charts"},
-    {"-my", "charts"},          {"--max_y", "charts"},     {"-t", "charts"},
-    {"--title", "charts"},      {"-dark", "charts"},       {"--dark", "charts"},
-    {"-pf", "charts"},          {"--plot_file", "charts"}, {"-kld", "KL divergence"},
-    {"--kld", "KL divergence"}, {"-lf", "KL divergence"},  {"--logits_file", "KL divergence"},
+    {"-p", "charts"},  {"--plot", "charts"},      {"-v", "charts"},    {"--vram", "charts"},
+    {"-mx", "charts"}, {"--max_x", "charts"},     {"-my", "charts"},   {"--max_y", "charts"},
+    {"-t", "charts"},  {"--title", "charts"},     {"-dark", "charts"}, {"--dark", "charts"},
+    {"-pf", "charts"}, {"--plot_file", "charts"},
 };
 
 std::string environment(const char* name) {
@@ -99,6 +98,7 @@ class RunParser {
     app.add_option("--data-dir", run_.data_dir)->check(CLI::ExistingDirectory);
     app.add_option("--cache-dir", run_.cache_dir);
     app.add_flag("--no-cache", no_cache_);
+    app.add_option("--reference-cache", run_.reference_bytes)->transform(CLI::AsSizeValue(true));
   }
 
   void finish() {
@@ -118,8 +118,15 @@ Request parse_compare(Arguments arguments) {
   for (std::string& argument : arguments) {
     const std::string name = argument.substr(0, argument.find('='));
     if (const auto later = kLater.find(name); later != kLater.end())
-      fail("compare: {}: {} not in this version; leave the option out to get the table and the numbers", name,
-           std::string(later->second) == "charts" ? "charts are" : "KL divergence is");
+      fail("compare: {}: {} are not in this version; leave the option out to get the table and the numbers", name,
+           later->second);
+    if (name == "-lf" || name == "--logits_file") {
+      fail(
+          "compare: {}: files of logits are not read; give the reference model itself \"out_logits\" in the model "
+          "spec, "
+          "and its run is kept in the cache",
+          name);
+    }
     if (const auto known = kLongNames.find(name); known != kLongNames.end())
       argument = known->second + argument.substr(name.size());
   }
@@ -131,6 +138,8 @@ Request parse_compare(Arguments arguments) {
   app.add_option("-m,--modelspec", request.model_specs)->required();
   app.add_option("--mask", request.mask);
   app.add_flag("--clear_cache", request.clear_cache);
+  app.add_flag("--kld", request.kld);
+  app.add_flag("--noise-floor", request.noise_floor);
   app.add_option("--text", request.text)->check(CLI::ExistingFile);
   parser.parse(std::move(arguments));
   run.finish();
@@ -143,6 +152,8 @@ Request parse_ppl(Arguments arguments) {
   RunParser run(parser, request.run);
   CLI::App& app = parser.app();
   app.add_option("MODEL", request.model)->required();
+  app.add_option("--reference", request.reference)->check(CLI::ExistingPath);
+  app.add_flag("--noise-floor", request.noise_floor)->needs("--reference");
   CLI::Option* data = app.add_option("--data", request.data);
   CLI::Option* tokenizer = app.add_option("--tokenizer", request.tokenizer)->check(CLI::ExistingPath);
   CLI::Option* length = app.add_option("--length", request.length)->check(CLI::Range(int64_t{2}, int64_t{1} << 24));

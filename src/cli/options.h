@@ -23,6 +23,7 @@ struct RunOptions {
   std::filesystem::path data_dir;
   std::filesystem::path cache_dir;
   bool use_cache = true;
+  uint64_t reference_bytes = uint64_t{200} << 30;  ///< of all kept references
 };
 
 struct CompareRequest {
@@ -32,11 +33,15 @@ struct CompareRequest {
   std::vector<std::string> model_specs;
   std::string mask;
   bool clear_cache = false;
+  bool kld = false;  ///< the answer asked for is the divergence: needs a reference
+  bool noise_floor = false;
 };
 
 struct PplRequest {
   RunOptions run;
   std::filesystem::path model;
+  std::filesystem::path reference;  ///< what to compare it with; empty = nothing
+  bool noise_floor = false;
   std::filesystem::path tokenizer;  ///< empty = the model's own
   std::string data = "wiki2";       ///< alias of a data set, or a text file
   std::filesystem::path text;       ///< as above

@@ -36,10 +36,18 @@ DataSpec data_spec(const PplRequest& request) {
 int run(const PplRequest& request) {
   Console console(request.run.json);
   Benchmark benchmark(request.run, console, load_data(data_spec(request), request.text, request.run, console));
-  ModelEntry entry;
-  entry.label = label_of(request.model);
-  entry.model_dir = {request.model};
-  return benchmark.run({entry});
+  std::vector<ModelEntry> models;
+  const auto add = [&](const fs::path& model, bool reference) {
+    ModelEntry entry;
+    entry.label = label_of(model);
+    entry.model_dir = {model};
+    entry.reference = reference;
+    models.push_back(entry);
+  };
+  if (!request.reference.empty()) add(request.reference, true);
+  if (request.noise_floor) add_noise_floor(models, request.run.precision);
+  add(request.model, false);
+  return benchmark.run(models);
 }
 
 }  // namespace assay

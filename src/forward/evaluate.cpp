@@ -8,6 +8,7 @@
 #include "forward/embedding.h"
 #include "forward/head.h"
 #include "forward/moe.h"
+#include "forward/noise.h"
 #include "forward/plan.h"
 
 namespace assay {
@@ -53,6 +54,8 @@ class Pass {
                 [&](double fraction) { report(plan_.layer_start(i) + plan_.attention + fraction * plan_.mlp); });
         check_finite(i, "mlp");
       }
+      if (context_.options.noise > 0)
+        add_noise(context_.device, hidden_, static_cast<int64_t>(i), context_.options.noise);
     }
     on_layer(layers.size());
   }

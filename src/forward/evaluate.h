@@ -36,7 +36,8 @@ struct EvalOptions {
   bool as_deployed = true;  ///< emulate the activation (and KV cache) quantization that the checkpoint declares
   bool kv_cache = true;     ///< of that, the KV cache
   uint64_t memory_bytes = uint64_t{8} << 30;  ///< target for the peak: hidden states spill to a file beyond it
-  const Reference* reference = nullptr;       ///< what to measure divergence against: a run on the same tokens
+  double noise = 0;  ///< each layer's output is multiplied by 1 + noise * N(0, 1), elementwise, from a fixed seed
+  const Reference* reference = nullptr;  ///< what to measure divergence against: a run on the same tokens
   /// Gets the finished run, so that it can become a reference; empty = not wanted.
   std::function<void(const Reference::Content&)> keep = {};
   /// Called from the main thread as work gets done, fraction in [0, 1]. May throw (Interrupted) to stop.

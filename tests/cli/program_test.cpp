@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -107,7 +108,6 @@ TEST_F(Program, CompareSpeaksAsCompareQDoes) {
         "Loaded dense/bf16 model: 4.5000 bpw (decoder)", "Testing: Dequantized\n", "Perplexity: "})
     expect_mentions(o.out, line);
   expect_mentions(o.err, "Evaluating: 100%");
-  expect_mentions(o.err, "no KL divergence");
   EXPECT_LT(o.out.find("Loading: HF BF16"), o.out.find("Loading: Dequantized")) << "the reference comes first";
 
   const size_t dashes = o.out.find("\n------\n");
@@ -119,7 +119,8 @@ TEST_F(Program, CompareSpeaksAsCompareQDoes) {
   EXPECT_EQ(last[1]["layer_bpw"], 4.5);
   EXPECT_EQ(last[1]["head_bpw"], 16.0);
   EXPECT_EQ(last[0]["ppl"], last[1]["ppl"]);
-  EXPECT_FALSE(last[0].contains("kld"));
+  EXPECT_EQ(last[0]["kld"], 0.0);
+  EXPECT_EQ(last[1]["kld"], 0.0) << "the same weights";
 }
 
 TEST_F(Program, OneFailingModelDoesNotStopTheOthers) {
@@ -182,6 +183,121 @@ TEST_F(Program, ASecondRunIsAnsweredFromTheCacheByContent) {
   EXPECT_FALSE(cached({"--no-cache"}));
   EXPECT_FALSE(cached({"-cc"}));
   EXPECT_TRUE(cached({}));
+}
+
+class WithReference : public Program {
+ protected:
+  /// Two models beside their reference; their divergences.
+  std::vector<double> klds(std::vector<std::string> more = {}) {
+    Json reference = entry("reference", base());
+    reference["out_logits"] = "logits";
+    std::vector<std::string> arguments = {
+        "compare",
+        "-d",
+        data(4),
+        "-m",
+        models_file("models.json", {reference, entry("nvfp4", test::test_data() / "nvfp4"),
+                                    entry("w4a16", test::test_data() / "w4a16")}),
+        "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    last_ = run(arguments);
+    EXPECT_EQ(last_.status, 0) << last_.err;
+    std::vector<double> klds;
+    const Json report = Json::parse(last_.out);
+    for (const Json& model : report["models"])
+      if (model["role"] == "model") klds.push_back(model["kld"]["mean"]);
+    return klds;
+  }
+
+  bool said(const std::string& text) const { return last_.err.find(text) != std::string::npos; }
+
+  std::vector<fs::path> cached(const char* kind) const {
+    std::vector<fs::path> entries;
+    for (const auto& entry : fs::directory_iterator(dir_ / "cache/assay" / kind)) entries.push_back(entry.path());
+    return entries;
+  }
+  std::vector<fs::path> kept() const { return cached("references"); }
+  std::vector<fs::path> results() const { return cached("results"); }
+
+  Outcome last_;
+};
+
+TEST_F(WithReference, TheReferenceIsRunOnceAndFoundAgain) {
+  const std::vector<double> first = klds();
+  ASSERT_EQ(first.size(), 2u);
+  EXPECT_GT(first[0], 0);
+  EXPECT_TRUE(said("Kept the reference"));
+  EXPECT_EQ(klds(), first);
+  EXPECT_FALSE(said("Evaluating")) << "everything was known";
+  fs::remove_all(dir_ / "cache/assay/results");
+  EXPECT_EQ(klds({"-mask", "w4a16"}), std::vector<double>{first[1]});
+  EXPECT_EQ(kept().size(), 1u);
+}
+
+TEST_F(WithReference, WithoutACacheNothingIsLeftBehind) {
+  const std::vector<double> first = klds();
+  fs::remove_all(dir_ / "cache");
+  const fs::path temporary = dir_ / "tmp";
+  fs::create_directory(temporary);
+  setenv("TMPDIR", temporary.c_str(), 1);
+  EXPECT_EQ(klds({"--no-cache"}), first);
+  unsetenv("TMPDIR");
+  EXPECT_FALSE(fs::exists(dir_ / "cache"));
+  EXPECT_TRUE(fs::is_empty(temporary));
+}
+
+TEST_F(WithReference, ADamagedReferenceIsMadeAnew) {
+  klds({"-mask", "w4a16"});
+  const std::vector<fs::path> known = results();
+  const std::vector<double> first = klds({"-mask", "nvfp4"});
+  for (const char* what : {"flipped", "cut", "unsealed"}) {
+    const fs::path tensors = kept().at(0) / "model.safetensors";
+    if (what == std::string("flipped")) {
+      std::string bytes = test::read_text(tensors);
+      bytes[bytes.size() / 2] ^= 1;
+      test::write_text(tensors, bytes);
+    } else if (what == std::string("cut")) {
+      fs::resize_file(tensors, fs::file_size(tensors) - 100);
+    } else {
+      fs::remove(kept().at(0) / "complete.json");
+    }
+    for (const fs::path& result : results())
+      if (std::find(known.begin(), known.end(), result) == known.end()) fs::remove(result);
+    EXPECT_EQ(klds({"-mask", "nvfp4"}), first) << what;
+    EXPECT_TRUE(said("damaged reference, made anew")) << what << last_.err;
+  }
+}
+
+TEST_F(WithReference, OldReferencesMakeRoomForNewOnes) {
+  klds({"--reference-cache", "1"});
+  klds({"--reference-cache", "1", "--precision", "bf16"});
+  EXPECT_TRUE(said("removed an old reference"));
+  EXPECT_EQ(kept().size(), 1u);
+}
+
+TEST_F(WithReference, TheNoiseFloorIsTheReferenceInTheOtherPrecision) {
+  klds({"--noise-floor"});
+  const Json models = Json::parse(last_.out)["models"];
+  ASSERT_EQ(models.size(), 4u);
+  EXPECT_EQ(models[1]["role"], "noise_floor");
+  EXPECT_EQ(models[1]["precision"], "bf16");
+  EXPECT_GT(models[1]["kld"]["mean"], 0);
+  EXPECT_LT(models[1]["kld"]["mean"], models[2]["kld"]["mean"]);
+}
+
+TEST_F(WithReference, AFailedReferenceFailsWhatNeedsIt) {
+  Json reference = entry("reference", dir_ / "gone");
+  reference["out_logits"] = "logits";
+  const std::string models = models_file("models.json", {reference, entry("nvfp4", test::test_data() / "nvfp4")});
+  const Outcome o = run({"compare", "-d", data(1), "-m", models});
+  EXPECT_EQ(o.status, 2);
+  expect_mentions(o.err, "nvfp4: the reference reference could not be run");
+}
+
+TEST_F(WithReference, AskingForDivergenceNeedsOne) {
+  const Outcome o = run({"compare", "-d", data(1), "-m", models_file("m.json", {entry("a", base())}), "-kld"});
+  EXPECT_EQ(o.status, 2);
+  expect_mentions(o.err, "out_logits");
 }
 
 TEST_F(Program, MaskSelectsModels) {
