@@ -1,0 +1,54 @@
+#include "formats/gguf/weight.h"
+
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "formats/gguf/decode.h"
+#include "formats/shared/reading.h"
+
+namespace assay {
+
+const StoredTensor* GgufWeight::stored_in(const Module& module) {
+  const StoredTensor* weight = module.find("weight");
+  return weight ? weight : module.parameter();
+}
+
+GgufWeight::GgufWeight(const Module& module) : StoredWeight(module), tensor_(stored_in(module)) {
+  const std::vector<int64_t>& shape = tensor_->shape;
+  const bool stacked = shape.size() == 3 && tensor_->name == module.name();
+  if (shape.size() != 2 && !stacked) {
+    module.refuse(fmt::format("{}: expected a matrix [out, in], found {}", tensor_->name, tensor_->describe()));
+  }
+  rows_ = stacked ? shape[0] * shape[1] : shape[0];
+  cols_ = shape.back();
+  for (const StoredTensor* tensor : module.tensors()) {
+    const std::string_view suffix = std::string_view(tensor->name).substr(tensor->name.rfind('.') + 1);
+    const Role role = tensor == tensor_         ? Role::weights
+                      : suffix == "bias"        ? Role::bias
+                      : suffix == "scale"       ? Role::global_scales
+                      : suffix == "input_scale" ? Role::activation_scales
+                                                : Role::other;
+    if (role == Role::global_scales) scale_ = tensor;
+    parts_.push_back({role, tensor});
+  }
+  if (scale_ && (scale_->dtype != DType::F32 || scale_->elements() != 1)) {
+    module.refuse(fmt::format("{}: expected F32 [1], found {}", scale_->name, scale_->describe()));
+  }
+}
+
+std::string GgufWeight::format() const {
+  return fmt::format("gguf/{}", name_of(tensor_->dtype));
+}
+
+void GgufWeight::decode(int64_t begin, int64_t end, float* out) const {
+  const Block block = block_of(tensor_->dtype);
+  const int64_t blocks = cols_ / block.elements;
+  for_rows(module_.checkpoint(), *tensor_, blocks * block.bytes, begin, end, [&](int64_t row, const uint8_t* stored) {
+    gguf::decode_blocks(tensor_->dtype, stored, blocks, out + (row - begin) * cols_);
+  });
+  if (!scale_) return;
+  const float scale = read_floats(module_.checkpoint(), *scale_)[0];
+  for (int64_t i = 0; i < (end - begin) * cols_; ++i) out[i] *= scale;
+}
+
+}  // namespace assay
