@@ -150,6 +150,7 @@ CacheKey Benchmark::key_of(const Checkpoint& checkpoint, const ModelEntry& entry
   key.activations = result.activations;
   key.kv_cache = result.kv_cache;
   key.noise = entry.noise;
+  key.vocabulary = data_.vocabulary;
   if (compared(entry)) key.reference = reference_key_;
   if (!cache_.enabled()) return key;
   Progress progress(console_, "Loading checkpoint shards", static_cast<double>(checkpoint.file_bytes()) / 1e6, "MB");
@@ -167,6 +168,7 @@ EvalResult Benchmark::evaluate_model(const OpenModel& model, const ModelEntry& e
   options.kv_cache = options_.kv_cache;
   options.memory_bytes = options_.memory_bytes;
   options.noise = entry.noise;
+  options.vocabulary = data_.vocabulary;
   if (compared(entry)) options.reference = &reference();
   if (entry.reference && reference_entry_)
     options.keep = [this](const Reference::Content& content) { keep_reference(content); };
@@ -231,7 +233,7 @@ Comparison Benchmark::compare(const OpenModel& model, const EvalResult& evaluate
   Comparison c;
   c.reference = reference_entry_->label;
   c.reference_content = reference_content_;
-  c.vocabulary = std::min(model.spec->vocab, reference().vocab());
+  c.vocabulary = std::min(model.spec->vocab, reference().vocab());  // a cut vocabulary is in the reference's
   c.divergence = summarize(evaluated.measures, data_.windows, default_clustering(data_.windows));
   const auto row_of = [&](int64_t row) {
     return std::span<const int32_t>(data_.ids).subspan(row * data_.row_length, data_.row_length);

@@ -20,6 +20,7 @@ struct BenchmarkData {
   std::shared_ptr<const Tokenizer> tokenizer;  ///< null where the ids were given
   int64_t row_length = 0;                      ///< prefix included
   int64_t first = 0;                           ///< position in a row whose logits are scored first
+  int64_t vocabulary = 0;                      ///< ids whose logits count; 0 = all that a model has
   Windows windows;
   DataRecord record;
 

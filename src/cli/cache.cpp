@@ -79,10 +79,11 @@ int64_t now_ns() {
 
 std::string CacheKey::text() const {
   return fmt::format(
-      "assay result {}\nmodel {}\ntokens {}\nwindows {} x {}, length {}, stride {}, offset {}, first {}\n"
+      "assay result {}\nmodel {}\ntokens {}\nwindows {} x {}, length {}, stride {}, offset {}, first {}, vocabulary "
+      "{}\n"
       "device {}\nprecision {}\nactivations {}\nkv cache {}\nnoise {}\nreference {}\n",
       kResultVersion, content, tokens_sha256, windows.rows, windows.count, windows.length, windows.stride,
-      windows.offset, first, device, precision, activations, kv_cache, noise,
+      windows.offset, first, vocabulary, device, precision, activations, kv_cache, noise,
       reference.empty() ? "none" : sha256(reference));
 }
 

@@ -16,7 +16,8 @@ struct CacheKey {
   std::string content;        ///< Checkpoint::content_hash
   std::string tokens_sha256;  ///< of all rows
   Windows windows;
-  int64_t first = 0;  ///< first scored position of a row
+  int64_t first = 0;       ///< first scored position of a row
+  int64_t vocabulary = 0;  ///< ids whose logits count, 0 = all
   std::string device, precision, activations, kv_cache;
   std::string reference;  ///< key of the run that it was compared with; empty = none
   double noise = 0;

@@ -15,6 +15,7 @@ Usage: assay COMMAND [OPTIONS]
 
   compare        bits per weight, perplexity and KL divergence of several models, from compare_q's
                  two JSON specs
+  run            the same from qbench's project file
   ppl            the same for one model, without specs
   inspect        what is in a checkpoint: formats and exact bits, from its headers only
   export         the decoded weights as a plain checkpoint
@@ -84,6 +85,23 @@ Not in this version: charts (-p -v -mx -my -t -dark -pf) and compare_q's files o
 
 Example:
   assay compare -d wiki2.json -m llama-*.json -mask "awq;nvfp4" -o results.json
+)";
+
+constexpr const char* kRun = R"(Everything that a qbench project file asks for.
+
+Usage: assay run PROJECT.yaml [OPTIONS]
+
+  -d, --device DEVICE      as --device
+  --clear_cache            forget what is known about the models, and measure again
+)";
+
+constexpr const char* kRunEnd = R"(
+The project's own cache (logit_cache) and results file (output.results) are used, unless --cache-dir
+or -o say otherwise. Paths in the file count from the file. An interrupted run goes on where it
+stopped when it is started again.
+
+Example:
+  assay run llama-8b.yaml
 )";
 
 constexpr const char* kPpl = R"(Perplexity and bits per weight of one model, and its divergence from another.
@@ -158,7 +176,8 @@ Usage: assay architectures [--json]
 }  // namespace
 
 const std::vector<std::string>& commands() {
-  static const std::vector<std::string> names = {"compare", "ppl", "inspect", "export", "formats", "architectures"};
+  static const std::vector<std::string> names = {"compare", "run",     "ppl",          "inspect",
+                                                 "export",  "formats", "architectures"};
   return names;
 }
 
@@ -166,6 +185,7 @@ std::string help_text(const std::string& command) {
   const std::map<std::string, std::string> pages = {
       {"", kOverview},
       {"compare", std::string(kCompare) + kRunOptions + kCompareEnd},
+      {"run", std::string(kRun) + kRunOptions + kRunEnd},
       {"ppl", std::string(kPpl) + kRunOptions + kPplEnd},
       {"inspect", kInspect},
       {"export", kExport},

@@ -168,6 +168,22 @@ Request parse_ppl(Arguments arguments) {
   return request;
 }
 
+Request parse_run(Arguments arguments) {
+  for (std::string& argument : arguments)
+    if (argument == "-d") argument = "--device";  // as in qbench
+  RunRequest request;
+  Parser parser("run");
+  RunParser run(parser, request.run);
+  CLI::App& app = parser.app();
+  app.add_option("PROJECT", request.project)->required();
+  app.add_flag("--clear_cache", request.clear_cache);
+  parser.parse(std::move(arguments));
+  run.finish();
+  request.own_cache_dir = app.count("--cache-dir") > 0;
+  request.own_reference_bytes = app.count("--reference-cache") > 0;
+  return request;
+}
+
 Request parse_inspect(Arguments arguments) {
   InspectRequest request;
   Parser parser("inspect");
@@ -238,6 +254,7 @@ Request parse_command_line(const Arguments& arguments) {
   if (asks_for(rest, {"-h", "--help"})) return TextRequest{help_text(command)};
   if (command == "compare") return parse_compare(std::move(rest));
   if (command == "ppl") return parse_ppl(std::move(rest));
+  if (command == "run") return parse_run(std::move(rest));
   if (command == "inspect") return parse_inspect(std::move(rest));
   if (command == "export") return parse_export(std::move(rest));
   if (command == "formats") return parse_formats(std::move(rest));

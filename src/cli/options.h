@@ -50,6 +50,14 @@ struct PplRequest {
   int64_t rows = 20;  ///< 0 = all, also the default for given tokens
 };
 
+/// qbench's project file. What the file says about output and cache stands where the command line is silent.
+struct RunRequest {
+  RunOptions run;
+  std::filesystem::path project;
+  bool clear_cache = false;
+  bool own_cache_dir = false, own_reference_bytes = false;  ///< given on the command line
+};
+
 struct InspectRequest {
   std::vector<std::filesystem::path> models;
   int threads = 0;
@@ -76,7 +84,7 @@ struct TextRequest {
   std::string text;
 };
 
-using Request = std::variant<CompareRequest, PplRequest, InspectRequest, ExportRequest, FormatsRequest,
+using Request = std::variant<CompareRequest, PplRequest, RunRequest, InspectRequest, ExportRequest, FormatsRequest,
                              ArchitecturesRequest, TextRequest>;
 
 /// The arguments after the program's name. Throws Error for bad usage. Reads $ASSAY_DATA, $XDG_CACHE_HOME and $HOME.

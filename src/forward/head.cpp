@@ -33,6 +33,7 @@ class HeadPass {
         plan_(plan),
         spec_(context.store.model().spec->head),
         head_(context.store.of(spec_)),
+        ids_(context.options.vocabulary > 0 ? std::min(spec_.out, context.options.vocabulary) : spec_.out),
         reference_(context.options.reference) {
     if (head_.output_transform() || (context.options.as_deployed && head_.output_quant().active()))
       head_.module().refuse("quantization or rotation of the logits themselves is not supported");
@@ -68,15 +69,15 @@ class HeadPass {
     if (reference_) context_.times.time("ranks", [&] { watch_favourites(); });
     const int64_t step = tile_rows(head_);
     auto next = load(0, step);
-    for (int64_t first = 0; first < spec_.out; first += step) {
+    for (int64_t first = 0; first < ids_; first += step) {
       const Tile tile = context_.times.time("wait for weights", [&] { return next.get(); });
-      if (first + step < spec_.out) next = load(first + step, step);
+      if (first + step < ids_) next = load(first + step, step);
       for (int64_t t = 0; t < positions_; t += chunk()) {
         const int64_t count = std::min(chunk(), positions_ - t);
         context_.times.time("head", [&] { reduce(tile, first, t, count); });
         const double share = static_cast<double>(t + count) / static_cast<double>(positions_);
         progress((static_cast<double>(first) + static_cast<double>(tile.own->rows) * share) /
-                 static_cast<double>(spec_.out));
+                 static_cast<double>(ids_));
       }
     }
     check_finite();
@@ -100,7 +101,7 @@ class HeadPass {
     };
     content.head = &head_;
     content.first_row = spec_.first_row;
-    content.vocab = spec_.out;
+    content.vocab = ids_;
     content.top = result.top;
     content.log_sum = result.log_sum;
     for (const LogitSummary& s : summary_) content.target.push_back(s.target);
@@ -115,13 +116,13 @@ class HeadPass {
 
   int64_t chunk() const { return plan_.rows_per_chunk * input_.positions(); }
   /// Ids that both models have.
-  int64_t common() const { return reference_ ? std::min(spec_.out, reference_->vocab()) : 0; }
+  int64_t common() const { return reference_ ? std::min(ids_, reference_->vocab()) : 0; }
 
   std::future<Tile> load(int64_t first, int64_t step) const {
     return std::async(plan_.prefetch ? std::launch::async : std::launch::deferred, [this, first, step] {
       const Precision precision = context_.store.precision();
       Tile tile;
-      tile.own = context_.device.prepare(head_, spec_.first_row + first, std::min(step, spec_.out - first), precision);
+      tile.own = context_.device.prepare(head_, spec_.first_row + first, std::min(step, ids_ - first), precision);
       if (const int64_t shared = std::min(step, common() - first); shared > 0)
         tile.reference = context_.device.prepare(reference_->head(), first, shared, reference_->precision());
       return tile;
@@ -157,7 +158,7 @@ class HeadPass {
       if (favourite >= 0 && favourite < common()) positions_of[favourite / piece].push_back(static_cast<int32_t>(i));
     }
     for (const auto& [index, all] : positions_of) {
-      const int64_t first = index * piece, rows = std::min(piece, spec_.out - first);
+      const int64_t first = index * piece, rows = std::min(piece, ids_ - first);
       const auto weight = context_.device.prepare(head_, spec_.first_row + first, rows, context_.store.precision());
       for (size_t at = 0; at < all.size(); at += static_cast<size_t>(chunk())) {
         const auto some = std::span(all).subspan(at, std::min(all.size() - at, static_cast<size_t>(chunk())));
@@ -189,10 +190,10 @@ class HeadPass {
   }
 
   void measure(EvalResult& result) const {
-    if (reference_->vocab() != spec_.out) {
+    if (reference_->vocab() != ids_) {
       result.notes.push_back(
           fmt::format("the reference has {} logits and this model {}: divergences are of the first {} ids",
-                      reference_->vocab(), spec_.out, common()));
+                      reference_->vocab(), ids_, common()));
     }
     TokenMeasures& m = result.measures;
     m.rows = input_.rows;
@@ -226,6 +227,7 @@ class HeadPass {
   const Plan& plan_;
   const LinearSpec& spec_;
   const StoredWeight& head_;
+  const int64_t ids_;  // that take part
   const Reference* reference_;
   int64_t positions_;
   std::vector<int32_t> targets_;  // -1 where no id follows

@@ -300,6 +300,40 @@ TEST_F(WithReference, AskingForDivergenceNeedsOne) {
   expect_mentions(o.err, "out_logits");
 }
 
+TEST_F(Program, AProjectFileIsRunAsQbenchWould) {
+  ASSAY_REQUIRE_SHARED_DATA();
+  test::write_text(dir_ / "p.yaml",
+                   "test_data: {source: wiki2, rows: 2, length: 128}\n"
+                   "tokenizer: {source: " +
+                       base().string() +
+                       "}\n"
+                       "logit_cache: {dir: kept}\n"
+                       "models:\n"
+                       "  - {label: A, group: NVFP4, engine: transformers, source: " +
+                       (test::test_data() / "nvfp4").string() +
+                       "}\n"
+                       "  - {label: B, group: reference, engine: transformers, source: " +
+                       base().string() +
+                       "}\n"
+                       "output: {results: report/results.json}\n");
+  const std::string project = (dir_ / "p.yaml").string(), where = test::shared_data().string();
+  const Outcome o = run({"run", project, "--data-dir", where});
+  ASSERT_EQ(o.status, 0) << o.err;
+  const Json models = read_json(dir_ / "report/results.json")["models"];
+  ASSERT_EQ(models.size(), 3u);
+  EXPECT_EQ(models[0]["role"], "reference");
+  EXPECT_EQ(models[1]["role"], "noise_floor");
+  EXPECT_GT(models[1]["kld"]["mean"], 0);
+  EXPECT_LT(models[1]["kld"]["mean"], models[2]["kld"]["mean"]);
+  EXPECT_TRUE(fs::exists(dir_ / "kept/assay/references"));
+
+  std::string text = test::read_text(dir_ / "p.yaml");
+  test::write_text(dir_ / "p.yaml", text.replace(text.find("rows: 2"), 7, "rows: 9999"));
+  const Outcome more = run({"run", project, "--data-dir", where});
+  EXPECT_EQ(more.status, 2);
+  expect_mentions(more.err, "9999 rows were asked for");
+}
+
 TEST_F(Program, MaskSelectsModels) {
   const std::string models = models_file("models.json", {entry("AWQ 4-bit", dir_ / "gone"), entry("base", base())});
   const Outcome o = run({"compare", "-d", data(1), "-m", models, "-mask", "BASE", "--json"});
