@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "forward/evaluate.h"
 #include "model/config.h"
+#include "model/linears.h"
 #include "onednn_alone.h"
 
 namespace {
@@ -19,12 +20,7 @@ using namespace assay;
 
 std::vector<Product> products_of(const ModelSpec& spec, int64_t rows, int64_t length) {
   std::map<std::pair<int64_t, int64_t>, int64_t> count;
-  for (const LayerSpec& layer : spec.layers) {
-    const auto& mlp = std::get<MlpSpec>(layer.mlp);
-    for (const LinearSpec* l : {&layer.attention.q, &layer.attention.k, &layer.attention.v, &layer.attention.o,
-                                &mlp.gate, &mlp.up, &mlp.down})
-      ++count[{l->out, l->in}];
-  }
+  for_each_linear(spec, [&](const LinearSpec& linear) { ++count[{linear.out, linear.in}]; });
   std::vector<Product> products;
   for (const auto& [shape, times] : count) products.push_back({length, shape.first, shape.second, times * rows});
   products.push_back({length - 1, spec.head.out, spec.head.in, rows});

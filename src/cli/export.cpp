@@ -45,11 +45,12 @@ class Exporter {
   Exporter(const Checkpoint& checkpoint, const QuantConfig& quant, const ModelSpec& spec, DType dtype, ThreadPool& pool)
       : checkpoint_(checkpoint), quant_(quant), dtype_(dtype), pool_(pool) {
     add(open_embedding(checkpoint, quant, spec));
+    for_each_linear(spec, [&](const LinearSpec& linear) {
+      if (!modules_.contains(linear.module)) add(open_linear(checkpoint, quant, linear));
+    });
     for (const LayerSpec& layer : spec.layers) {
-      for_each_linear(layer, [&](const LinearSpec& linear) {
-        if (!modules_.contains(linear.module)) add(open_linear(checkpoint, quant, linear));
-      });
-      drop(open_attention_quant(checkpoint, quant, layer.attention.module), layer.attention.module);
+      if (const auto* attention = std::get_if<AttentionSpec>(&layer.mixer))
+        drop(open_attention_quant(checkpoint, quant, attention->module), attention->module);
     }
     if (!spec.tied) add(open_head(checkpoint, quant, spec));
     for (const auto& [name, tensor] : checkpoint.tensors()) {

@@ -32,7 +32,7 @@ std::string hash_rows(const StoredWeight& weight, int64_t first, int64_t rows, T
 }
 
 std::string hash_linear(const StoredWeight& weight, const LinearSpec& linear, ThreadPool& pool) {
-  if (linear.row_step == 1 && linear.stack_rows == 0) return hash_rows(weight, linear.first_row, linear.out, pool);
+  if (linear.run == 0 && linear.stack_rows == 0) return hash_rows(weight, linear.first_row, linear.out, pool);
   std::vector<float> values(static_cast<size_t>(linear.out * linear.in));
   decode_linear(weight, linear, 0, linear.out, values.data());
   Sha256 hash;
@@ -50,12 +50,15 @@ std::map<std::string, std::string> hash_weights(const OpenModel& model, ThreadPo
 
   const auto embedding = open_embedding(*checkpoint, *quant, *spec);
   hashes[spec->embedding_dense_name] = hash_rows(*embedding, 0, embedding->rows(), pool);
+  const auto hash = [&](const LinearSpec& linear) {
+    hashes[linear.dense_name] = hash_linear(*open_linear(*checkpoint, *quant, linear), linear, pool);
+  };
+  if (spec->input.project) hash(*spec->input.project);
   for (size_t i = 0; i < spec->layers.size(); ++i) {
     progress.update(static_cast<double>(i + 1) / steps);
-    for_each_linear(spec->layers[i], [&](const LinearSpec& linear) {
-      hashes[linear.dense_name] = hash_linear(*open_linear(*checkpoint, *quant, linear), linear, pool);
-    });
+    for_each_linear(spec->layers[i], hash);
   }
+  if (spec->project) hash(*spec->project);
   if (!spec->tied) {
     hashes[spec->head.dense_name] = hash_linear(*open_head(*checkpoint, *quant, *spec), spec->head, pool);
   }

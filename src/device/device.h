@@ -39,6 +39,13 @@ class Buffer {
   int64_t floats_ = 0;
 };
 
+/// From products to logits: softcap * tanh(multiplier * (product + bias) / softcap).
+struct LogitShape {
+  Buffer bias;           ///< of the weight's rows; empty: none
+  float multiplier = 1;  ///< 1: not
+  float softcap = 0;     ///< 0: not
+};
+
 /// A weight matrix [rows, cols] in the form that the device's matrix product wants.
 class Weight {
  public:
@@ -46,14 +53,23 @@ class Weight {
   int64_t rows = 0, cols = 0;
   uint64_t bytes = 0;
   Precision precision = Precision::f32;  ///< of products with it
+  LogitShape logits;                     ///< of a head's weight, for reduce_logits()
 };
 
 struct AttentionShape {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   float scale = 0;
-  int64_t window = 0;            ///< keys visible to a query, itself included; 0 = all before it
-  const float* sinks = nullptr;  ///< [heads] on the device: a logit that takes part in each softmax and is then dropped
-  int64_t value_dim = 0;         ///< components of v and out in each head; 0 = head_dim
+  int64_t window = 0;               ///< keys visible to a query, itself included; 0 = all before it
+  const float* sinks = nullptr;     ///< [heads] on the device: a logit that takes part in each softmax, then dropped
+  int64_t chunk = 0;                ///< queries see keys of their own chunk of this many positions only; 0 = all
+  float softcap = 0;                ///< of the scaled scores: softcap * tanh(score / softcap); 0 = not
+  const float* key_bias = nullptr;  ///< [heads, length] on the device, added to the scaled scores of each key
+  int64_t value_dim = 0;            ///< components of v and out in each head; 0 = head_dim
+};
+
+/// `positive` x^2 + beta x for x > 0, else `negative` (e^x - 1 - x) + beta x.
+struct XieluShape {
+  float positive = 0, negative = 0, beta = 0;
 };
 
 /// Attention without a softmax: one matrix of state for each head, which every token decays, writes to and reads.
@@ -138,6 +154,8 @@ class Device {
 
   /// y = weight * x / sqrt(mean(x^2) + eps) for each row; a null weight counts as ones. x and y may be the same.
   virtual void rms_norm(Matrix x, const float* weight, float eps, Matrix y) = 0;
+  /// The same for (x - mean) / sqrt(variance + eps) * weight + bias.
+  virtual void layer_norm(Matrix x, const float* weight, const float* bias, float eps, Matrix y) = 0;
   /// Rotates the first 2 * pairs of every head of x [n, heads * head_dim]; row r stands at position positions[r].
   virtual void rope(Matrix x, int64_t head_dim, std::span<const int32_t> positions, const float* cos, const float* sin,
                     int64_t pairs, bool interleaved) = 0;
@@ -151,6 +169,7 @@ class Device {
   virtual void gate(Gate act, Matrix gate, Matrix up) = 0;
   /// x = act(x), elementwise; any but clamped_swiglu, which needs two operands.
   virtual void activate(Gate act, Matrix x) = 0;
+  virtual void xielu(const XieluShape& shape, Matrix x) = 0;
 
   /// y[t, c] = bias[c] + sum over j of weight[j, c] * x[t - kernel + 1 + j, c], with silu on top where asked for,
   /// within each sequence of `length` rows; rows before its start count as 0. weight [kernel, cols]; bias may be null.
@@ -177,7 +196,10 @@ class Device {
   virtual void gather(Matrix x, std::span<const int32_t> rows, Matrix out) = 0;
   /// y[rows[i]] += scale[i] * x[i]; the rows are distinct.
   virtual void scatter_add(Matrix x, std::span<const int32_t> rows, std::span<const float> scale, Matrix y) = 0;
-  virtual void add(Matrix x, Matrix y) = 0;  ///< y += x
+  virtual void add(Matrix x, Matrix y) = 0;                               ///< y += x
+  virtual void scale(float factor, Matrix x) = 0;                         ///< x *= factor
+  virtual void clamp(Matrix x, float limit) = 0;                          ///< to [-limit, limit]
+  virtual void scale_rows(Matrix x, std::span<const float> factors) = 0;  ///< x[r] *= factors[r]
   virtual void copy(Matrix x, Matrix y) = 0;
 
   /// Folds the logits x W^T of vocabulary ids [first_id, first_id + W.rows) into `sinks`. Logits below -200 count as

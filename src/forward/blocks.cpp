@@ -1,165 +1,90 @@
 #include "forward/blocks.h"
 
-#include <chrono>
-#include <numeric>
-
 #include "base/error.h"
+#include "forward/attention.h"
+#include "forward/mlp.h"
 
 namespace assay {
 
-double StageTimes::now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-Norm::Norm(WeightStore& store, const NormSpec& spec, int64_t width) : eps_(static_cast<float>(spec.eps)) {
-  if (spec.kind != NormSpec::Kind::rms || !spec.bias.empty()) fail("{}: layer norm is not supported yet", spec.weight);
-  if (!spec.weight.empty()) weight_ = store.vector(spec.weight, width, spec.weight_offset);
-}
-
-void Norm::apply(Device& device, Matrix x, Matrix y) const {
-  device.rms_norm(x, weight_.floats() > 0 ? weight_.data() : nullptr, eps_, y);
-}
-
-AttentionBlock::AttentionBlock(RunContext& context, const LayerSpec& layer) : spec_(&layer.attention) {
-  WeightStore& store = context.store;
-  const bool as_deployed = context.options.as_deployed;
-  norm_ = Norm(store, layer.attention_norm, spec_->q.in);
-  q_ = Linear(store, spec_->q, as_deployed);
-  k_ = Linear(store, spec_->k, as_deployed);
-  v_ = Linear(store, spec_->v, as_deployed);
-  o_ = Linear(store, spec_->o, as_deployed);
-  if (spec_->q_norm) q_norm_ = Norm(store, *spec_->q_norm, spec_->head_dim);
-  if (spec_->k_norm) k_norm_ = Norm(store, *spec_->k_norm, spec_->head_dim);
-  if (!spec_->sinks.empty()) sinks_ = store.vector(spec_->sinks, spec_->heads);
-
-  const OpenModel& model = store.model();
-  const AttentionQuant quant = open_attention_quant(*model.checkpoint, *model.quant, spec_->module);
-  if (quant.q_transform) q_transform_ = store.transform(*quant.q_transform);
-  if (quant.k_transform) k_transform_ = store.transform(*quant.k_transform);
-  if (as_deployed) q_quant_ = quant.q;
-  if (as_deployed && context.options.kv_cache) {
-    k_quant_ = quant.k;
-    v_quant_ = quant.v;
-  }
-}
-
-/// Norm, rope, rotation and quantization of the heads of q or k, in place.
-void AttentionBlock::position(RunContext& context, Matrix x, const Norm& norm, bool has_norm, const Weight* transform,
-                              const ActivationQuant& quant) const {
-  Device& device = context.device;
-  const int64_t heads = x.rows * (x.cols / spec_->head_dim);
-  const Matrix by_head{x.data, heads, spec_->head_dim, spec_->head_dim};
-  if (has_norm) norm.apply(device, by_head, by_head);
-  if (spec_->rope >= 0) {
-    const RopeTable& table = context.ropes[spec_->rope];
-    const auto& [cos, sin] = context.rope_buffers[spec_->rope];
-    std::vector<int32_t> positions(static_cast<size_t>(x.rows));
-    for (int64_t r = 0; r < x.rows; ++r) positions[r] = static_cast<int32_t>(r % context.length);
-    device.rope(x, spec_->head_dim, positions, cos.data(), sin.data(), table.pairs, table.interleaved);
-  }
-  if (transform) {
-    const Matrix rotated = context.workspace.get("rotated heads", x.rows, x.cols);
-    apply_transform(device, *transform, x, rotated);
-    device.copy(rotated, x);
-  }
-  device.quantize(quant, x);
-}
-
-void AttentionBlock::run(RunContext& context, Matrix x) const {
-  Device& device = context.device;
-  Workspace& workspace = context.workspace;
-  StageTimes& times = context.times;
-  const Matrix normed = workspace.get("normed", x.rows, x.cols);
-  const Matrix q = workspace.get("q", x.rows, q_.out()), k = workspace.get("k", x.rows, k_.out());
-  const Matrix v = workspace.get("v", x.rows, v_.out()), mixed = workspace.get("mixed", x.rows, q_.out());
-
-  times.time("norm", [&] { norm_.apply(device, x, normed); });
-  const auto inputs = times.time("activations", [&] {
-    const Matrix q_in = q_.input().apply(device, workspace, "q input", normed, context.length);
-    const Matrix k_in =
-        k_.input() == q_.input() ? q_in : k_.input().apply(device, workspace, "k input", normed, context.length);
-    const Matrix v_in =
-        v_.input() == q_.input() ? q_in : v_.input().apply(device, workspace, "v input", normed, context.length);
-    return std::array{q_in, k_in, v_in};
-  });
-  times.time("linear", [&] {
-    q_.apply(device, workspace, inputs[0], q, false);
-    k_.apply(device, workspace, inputs[1], k, false);
-    v_.apply(device, workspace, inputs[2], v, false);
-  });
-  times.time("rope", [&] {
-    position(context, q, q_norm_, spec_->q_norm.has_value(), q_transform_.get(), q_quant_);
-    position(context, k, k_norm_, spec_->k_norm.has_value(), k_transform_.get(), k_quant_);
-    device.quantize(v_quant_, v);
-  });
-  times.time("attention", [&] {
-    const AttentionShape shape{spec_->heads,    spec_->kv_heads,
-                               spec_->head_dim, static_cast<float>(spec_->scale),
-                               spec_->window,   sinks_.floats() > 0 ? sinks_.data() : nullptr};
-    device.attention(q, k, v, mixed, context.length, shape, context.store.precision());
-  });
-  const Matrix o_in =
-      times.time("activations", [&] { return o_.input().apply(device, workspace, "o input", mixed, context.length); });
-  times.time("linear", [&] { o_.apply(device, workspace, o_in, x, true); });
-}
-
 namespace {
 
-Device::Gate gate_of(Activation activation) {
-  switch (activation) {
-    case Activation::silu:
-      return Device::Gate::silu;
-    case Activation::gelu:
-      return Device::Gate::gelu;
-    case Activation::gelu_tanh:
-      return Device::Gate::gelu_tanh;
-    case Activation::relu:
-      return Device::Gate::relu;
-    case Activation::relu2:
-      return Device::Gate::relu2;
-    case Activation::clamped_swiglu:
-      return Device::Gate::clamped_swiglu;
+class MlpBody : public Body {
+ public:
+  MlpBody(RunContext& context, const MlpSpec& spec) : mlp_(context, spec) {}
+  void run(RunContext& context, Matrix h, Matrix y, bool accumulate) const override {
+    mlp_.run(context, h, y, accumulate, context.length);
   }
-  ASSAY_CHECK(false);
-  return Device::Gate::silu;
+
+ private:
+  Mlp mlp_;
+};
+
+struct Part {
+  Branch branch;
+  std::unique_ptr<Body> body;
+
+  void run(RunContext& context, Matrix x, Matrix h) const {
+    if (branch.plain()) return body->run(context, h, x, true);
+    const Matrix y = context.workspace.get("branch", x.rows, x.cols);
+    body->run(context, h, y, false);
+    branch.join(context, x, h, y);
+  }
+};
+
+Part mixer_of(RunContext& context, const LayerSpec& layer) {
+  return {Branch(context.store, layer.mixer_branch),
+          std::visit([&](const auto& spec) { return make_body(context, spec); }, layer.mixer)};
 }
+
+Part mlp_of(RunContext& context, const LayerSpec& layer) {
+  return {Branch(context.store, layer.mlp_branch), make_body(context, std::get<MlpSpec>(layer.mlp))};
+}
+
+class SingleBlock : public LayerBlock {
+ public:
+  explicit SingleBlock(Part part) : part_(std::move(part)) {}
+  void run(RunContext& context, Matrix x) const override {
+    part_.run(context, x, part_.branch.input(context, "normed", x));
+  }
+
+ private:
+  Part part_;
+};
+
+/// Both branches work on the input of the layer.
+class ParallelBlock : public LayerBlock {
+ public:
+  ParallelBlock(Part mixer, Part mlp) : mixer_(std::move(mixer)), mlp_(std::move(mlp)) {
+    ASSAY_CHECK(mixer_.branch.spec().input_norm && mlp_.branch.spec().input_norm);
+  }
+
+  void run(RunContext& context, Matrix x) const override {
+    const Matrix h = mixer_.branch.input(context, "normed", x);
+    const bool same = mixer_.branch.spec().input_norm == mlp_.branch.spec().input_norm;
+    const Matrix mlp_h = same ? h : mlp_.branch.input(context, "normed again", x);
+    mixer_.run(context, x, h);
+    mlp_.run(context, x, mlp_h);
+  }
+
+ private:
+  Part mixer_, mlp_;
+};
 
 }  // namespace
 
-Mlp::Mlp(RunContext& context, const MlpSpec& spec)
-    : activation_(gate_of(spec.activation)),
-      gate_(context.store, spec.gate, context.options.as_deployed),
-      up_(context.store, spec.up, context.options.as_deployed),
-      down_(context.store, spec.down, context.options.as_deployed) {}
-
-void Mlp::run(RunContext& context, Matrix x, Matrix y, bool accumulate, int64_t call) const {
-  Device& device = context.device;
-  Workspace& workspace = context.workspace;
-  StageTimes& times = context.times;
-  const Matrix gate = workspace.get("gate", x.rows, gate_.out()), up = workspace.get("up", x.rows, up_.out());
-  const auto inputs = times.time("activations", [&] {
-    const Matrix gate_in = gate_.input().apply(device, workspace, "gate input", x, call);
-    return std::pair(
-        gate_in, up_.input() == gate_.input() ? gate_in : up_.input().apply(device, workspace, "up input", x, call));
-  });
-  times.time("linear", [&] {
-    gate_.apply(device, workspace, inputs.first, gate, false);
-    up_.apply(device, workspace, inputs.second, up, false);
-  });
-  times.time("gate", [&] { device.gate(activation_, gate, up); });
-  const Matrix down_in =
-      times.time("activations", [&] { return down_.input().apply(device, workspace, "down input", gate, call); });
-  times.time("linear", [&] { down_.apply(device, workspace, down_in, y, accumulate); });
+std::unique_ptr<Body> make_body(RunContext& context, const AttentionSpec& spec) {
+  return std::make_unique<Attention>(context, spec);
+}
+std::unique_ptr<Body> make_body(RunContext& context, const MlpSpec& spec) {
+  return std::make_unique<MlpBody>(context, spec);
 }
 
-MlpBlock::MlpBlock(RunContext& context, const LayerSpec& layer)
-    : norm_(context.store, layer.mlp_norm, std::get<MlpSpec>(layer.mlp).gate.in),
-      mlp_(context, std::get<MlpSpec>(layer.mlp)) {}
-
-void MlpBlock::run(RunContext& context, Matrix x) const {
-  const Matrix normed = context.workspace.get("normed", x.rows, x.cols);
-  context.times.time("norm", [&] { norm_.apply(context.device, x, normed); });
-  mlp_.run(context, normed, x, true, context.length);
+std::unique_ptr<LayerBlock> make_mixer_block(RunContext& context, const LayerSpec& layer) {
+  if (!layer.parallel) return std::make_unique<SingleBlock>(mixer_of(context, layer));
+  return std::make_unique<ParallelBlock>(mixer_of(context, layer), mlp_of(context, layer));
+}
+std::unique_ptr<LayerBlock> make_mlp_block(RunContext& context, const LayerSpec& layer) {
+  return std::make_unique<SingleBlock>(mlp_of(context, layer));
 }
 
 }  // namespace assay

@@ -4,10 +4,14 @@
 #include <map>
 #include <vector>
 
+#include "forward/norm.h"
+
 namespace assay {
 
-void embed(const WeightStore& store, std::span<const int32_t> ids, HiddenStates& hidden) {
-  const StoredWeight& embedding = store.embedding();
+namespace {
+
+/// rows[t] = embedding[ids[t]].
+void look_up(const StoredWeight& embedding, std::span<const int32_t> ids, HiddenStates& rows) {
   const int64_t tile = std::max<int64_t>(64, embedding.row_alignment());
   std::map<int64_t, std::vector<int64_t>> positions;  // by tile of the vocabulary
   for (size_t t = 0; t < ids.size(); ++t) positions[ids[t] / tile].push_back(static_cast<int64_t>(t));
@@ -18,7 +22,46 @@ void embed(const WeightStore& store, std::span<const int32_t> ids, HiddenStates&
     const int64_t first = index * tile;
     embedding.decode(first, std::min(first + tile, embedding.rows()), decoded.data());
     for (const int64_t t : tokens)
-      hidden.write_row(t, std::span(decoded).subspan(static_cast<size_t>((ids[t] - first) * width), width));
+      rows.write_row(t, std::span(decoded).subspan(static_cast<size_t>((ids[t] - first) * width), width));
+  }
+}
+
+/// [length, hidden], on the device.
+Buffer positions_of(const RunContext& context, const InputSpec& spec) {
+  const StoredWeight& stored = context.store.positions();
+  std::vector<float> rows(static_cast<size_t>(context.length * stored.cols()));
+  stored.decode(spec.position_offset, spec.position_offset + context.length, rows.data());
+  return context.store.to_device(rows);
+}
+
+}  // namespace
+
+void embed(RunContext& context, std::span<const int32_t> ids, HiddenStates& hidden) {
+  Device& device = context.device;
+  const InputSpec& spec = context.store.model().spec->input;
+  const StoredWeight& embedding = context.store.embedding();
+  const bool as_it_is = spec.multiplier == 1 && !spec.project && spec.positions.empty() && !spec.norm;
+  if (as_it_is) return look_up(embedding, ids, hidden);
+
+  const Norm norm(context.store, spec.norm);
+  Buffer positions;
+  if (!spec.positions.empty()) positions = positions_of(context, spec);
+  Linear project;
+  if (spec.project) project = Linear(context.store, *spec.project, context.options.as_deployed);
+  HiddenStates sequence(device, context.length, embedding.cols(), false);
+  for (int64_t first = 0; first < hidden.tokens(); first += context.length) {
+    look_up(embedding, ids.subspan(static_cast<size_t>(first), static_cast<size_t>(context.length)), sequence);
+    Matrix x = sequence.get(0, context.length);
+    if (spec.project) {
+      const Matrix wide = context.workspace.get("projected", x.rows, hidden.width());
+      const Matrix in = project.input().apply(device, context.workspace, "project input", x, context.length);
+      project.apply(device, context.workspace, in, wide, false);
+      x = wide;
+    }
+    if (spec.multiplier != 1) device.scale(static_cast<float>(spec.multiplier), x);
+    if (positions.floats() > 0) device.add(positions.matrix(x.rows, x.cols), x);
+    if (norm) norm.apply(device, x, x);
+    hidden.put(first, x);
   }
 }
 

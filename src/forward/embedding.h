@@ -2,12 +2,13 @@
 #include <cstdint>
 #include <span>
 
+#include "forward/context.h"
 #include "forward/hidden.h"
-#include "forward/linear.h"
 
 namespace assay {
 
-/// hidden[t] = embedding[ids[t]]. Decodes only the tiles of the vocabulary that occur.
-void embed(const WeightStore& store, std::span<const int32_t> ids, HiddenStates& hidden);
+/// The input of the first layer: embedded tokens, and what ModelSpec::input makes of them. Decodes only the tiles of
+/// the vocabulary that occur.
+void embed(RunContext& context, std::span<const int32_t> ids, HiddenStates& hidden);
 
 }  // namespace assay

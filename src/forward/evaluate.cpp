@@ -33,26 +33,28 @@ class Pass {
   /// `on_layer(i)` is called with the hidden states at the input of layer i, and once more after the last.
   void run(const std::function<void(size_t)>& on_layer) {
     const std::vector<LayerSpec>& layers = spec().layers;
-    context_.times.time("embedding", [&] { embed(context_.store, input_.ids, hidden_); });
-    auto attention = load<AttentionBlock>(layers[0]);
+    context_.times.time("embedding", [&] { embed(context_, input_.ids, hidden_); });
+    Next next = load(make_mixer_block, layers[0]);
     for (size_t i = 0; i < layers.size(); ++i) {
       on_layer(i);
-      const bool dense = std::holds_alternative<MlpSpec>(layers[i].mlp);
-      std::future<std::unique_ptr<MlpBlock>> mlp;
+      const LayerSpec& layer = layers[i];
+      const bool own_mlp = std::holds_alternative<MlpSpec>(layer.mlp) && !layer.parallel;
+      const auto load_next_layer = [&] {
+        if (i + 1 < layers.size()) next = load(make_mixer_block, layers[i + 1]);
+      };
       {
-        const auto block = wait(attention);
-        if (dense) mlp = load<MlpBlock>(layers[i]);
-        run_block(*block, i, "attention", plan_.layer_start(i), plan_.attention);
+        const auto block = wait(next);
+        if (own_mlp) next = load(make_mlp_block, layer);
+        if (layer.parallel) load_next_layer();
+        run_block(*block, i, "attention", plan_.start(i), mixer_work(i));
       }
-      if (i + 1 < layers.size() && !dense) attention = load<AttentionBlock>(layers[i + 1]);
-      if (dense) {
-        const auto block = wait(mlp);
-        if (i + 1 < layers.size()) attention = load<AttentionBlock>(layers[i + 1]);
-        run_block(*block, i, "mlp", plan_.layer_start(i) + plan_.attention, plan_.mlp);
-      } else {
-        run_moe(context_, layers[i], hidden_, plan_.spill, plan_.prefetch,
-                [&](double fraction) { report(plan_.layer_start(i) + plan_.attention + fraction * plan_.mlp); });
-        check_finite(i, "mlp");
+      if (own_mlp) {
+        const auto block = wait(next);
+        load_next_layer();
+        run_block(*block, i, "mlp", plan_.start(i) + plan_.work[i].mixer, plan_.work[i].mlp);
+      } else if (!layer.parallel) {
+        load_next_layer();
+        if (std::holds_alternative<MoeSpec>(layer.mlp)) run_mixture(i);
       }
       if (context_.options.noise > 0)
         add_noise(context_.device, hidden_, static_cast<int64_t>(i), context_.options.noise);
@@ -61,9 +63,8 @@ class Pass {
   }
 
   void finish(EvalResult& result) {
-    const Norm norm(context_.store, spec().final_norm, spec().hidden);
-    score(context_, norm, input_, hidden_, plan_, result,
-          [&](double fraction) { report(plan_.layer_start(spec().layers.size()) + fraction * plan_.head); });
+    score(context_, input_, hidden_, plan_, result,
+          [&](double fraction) { report(plan_.start(spec().layers.size()) + fraction * plan_.head); });
     result.seconds = context_.times.seconds();
     result.notes = plan_.notes;
   }
@@ -74,18 +75,18 @@ class Pass {
  private:
   const ModelSpec& spec() const { return *context_.store.model().spec; }
 
-  template <class Block>
-  std::future<std::unique_ptr<Block>> load(const LayerSpec& layer) {
+  using Next = std::future<std::unique_ptr<LayerBlock>>;
+  using MakeBlock = std::unique_ptr<LayerBlock>(RunContext&, const LayerSpec&);
+
+  Next load(MakeBlock* make, const LayerSpec& layer) {
     return std::async(plan_.prefetch ? std::launch::async : std::launch::deferred,
-                      [this, &layer] { return std::make_unique<Block>(context_, layer); });
+                      [this, make, &layer] { return make(context_, layer); });
   }
-  template <class Block>
-  std::unique_ptr<Block> wait(std::future<std::unique_ptr<Block>>& block) {
+  std::unique_ptr<LayerBlock> wait(Next& block) {
     return context_.times.time("wait for weights", [&] { return block.get(); });
   }
 
-  template <class Block>
-  void run_block(const Block& block, size_t layer, const char* part, double start, double work) {
+  void run_block(const LayerBlock& block, size_t layer, const char* part, double start, double work) {
     for_chunks([&](int64_t first, int64_t count, double fraction) {
       const Matrix x = hidden_.get(first, count);
       block.run(context_, x);
@@ -93,6 +94,18 @@ class Pass {
       hidden_.put(first, x);
       report(start + fraction * work);
     });
+  }
+
+  /// Of the mixer's block.
+  double mixer_work(size_t layer) const {
+    return plan_.work[layer].mixer + (spec().layers[layer].parallel ? plan_.work[layer].mlp : 0);
+  }
+
+  void run_mixture(size_t layer) {
+    run_moe(context_, spec().layers[layer], hidden_, plan_.spill, plan_.prefetch, [&](double fraction) {
+      report(plan_.start(layer) + plan_.work[layer].mixer + fraction * plan_.work[layer].mlp);
+    });
+    check_finite(layer, "mlp");
   }
 
   void check_finite(size_t layer, const char* part) {
@@ -105,7 +118,7 @@ class Pass {
     fail(
         "layer {} ({} of {}): NaN or Inf in the hidden states; the weights or scales of this layer are damaged, or its "
         "activations overflow",
-        layer, part, spec().layers[layer].attention.module);
+        layer, part, spec().layers[layer].module);
   }
 
   /// Whole rows at a time, enough of them to keep the device busy.
@@ -166,14 +179,17 @@ Trace trace(Device& device, const OpenModel& model, std::span<const int32_t> ids
     return host;
   };
   pass.run([&](size_t) { result.hidden.push_back(keep(pass.hidden().get(0, length))); });
-  const Matrix normed = pass.context().workspace.get("normed", length, spec.hidden);
-  Norm(store, spec.final_norm, spec.hidden).apply(device, pass.hidden().get(0, length), normed);
+  RunContext& context = pass.context();
+  const FinalStates final_states(context);
+  const Matrix normed = final_states.normed(context, pass.hidden().get(0, length));
   result.final_norm = keep(normed);
   const Linear head(store, spec.head, options.as_deployed);
-  const Matrix logits = pass.context().workspace.get("logits", length, spec.vocab);
-  head.apply(device, pass.context().workspace,
-             head.input().apply(device, pass.context().workspace, "head input", normed, length), logits, false);
+  const Matrix logits = context.workspace.get("logits", length, spec.vocab);
+  const Matrix head_in =
+      head.input().apply(device, context.workspace, "head input", final_states.projected(context, normed), length);
+  head.apply(device, context.workspace, head_in, logits, false);
   result.logits = keep(logits);
+  for (float& logit : result.logits) logit = shaped_logit(spec, logit);
   return result;
 }
 

@@ -14,6 +14,11 @@ namespace assay {
 
 namespace {
 
+/// The first `cols` columns.
+Matrix narrow(Matrix x, int64_t cols) {
+  return {x.data, x.rows, cols, x.stride};
+}
+
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 /// Vocabulary rows that are decoded at once: about 64 MiB of float32.
@@ -31,12 +36,14 @@ class HeadPass {
         input_(input),
         hidden_(hidden),
         plan_(plan),
-        spec_(context.store.model().spec->head),
+        model_(*context.store.model().spec),
+        spec_(model_.head),
         head_(context.store.of(spec_)),
         ids_(context.options.vocabulary > 0 ? std::min(spec_.out, context.options.vocabulary) : spec_.out),
         reference_(context.options.reference) {
     if (head_.output_transform() || (context.options.as_deployed && head_.output_quant().active()))
       head_.module().refuse("quantization or rotation of the logits themselves is not supported");
+    if (!spec_.bias.empty()) bias_ = context.store.values(spec_.bias, spec_.stored_rows);
     positions_ = input.rows * input.positions();
     summary_.resize(static_cast<size_t>(positions_));
     if (reference_ || context.options.keep) top_.resize(summary_.size());
@@ -49,16 +56,18 @@ class HeadPass {
   }
 
   /// Brings the scored positions, normed and as the head's product sees them, to the front of the hidden states.
-  void pack(const Norm& norm) {
-    Device& device = context_.device;
+  void pack() {
+    const FinalStates final_states(context_);
     const LinearInput head_input(context_.store, head_, context_.options.as_deployed);
     const int64_t count = input_.positions();
     for (int64_t row = 0; row < input_.rows; ++row) {
       const int64_t from = row * input_.length + input_.first, to = row * count;
-      const Matrix normed = context_.workspace.get("normed", count, hidden_.width());
-      norm.apply(device, hidden_.get(from, count), normed);
+      const Matrix normed = final_states.normed(context_, hidden_.get(from, count));
+      const Matrix x = head_input.apply(context_.device, context_.workspace, "head input",
+                                        final_states.projected(context_, normed), count);
+      if (x.cols < normed.cols) context_.device.copy(x, narrow(normed, x.cols));
       // to <= from: nothing unread is overwritten
-      hidden_.put(to, head_input.apply(device, context_.workspace, "head input", normed, count));
+      hidden_.put(to, x.cols < normed.cols ? normed : x);
       const auto ids = input_.ids.subspan(static_cast<size_t>(from) + 1, static_cast<size_t>(input_.count));
       targets_.insert(targets_.end(), ids.begin(), ids.end());
       targets_.push_back(-1);
@@ -97,11 +106,14 @@ class HeadPass {
     content.precision = context_.store.precision();
     content.positions = positions_;
     content.hidden = [this](int64_t first, int64_t count, float* out) {
-      context_.device.download(hidden_.get(first, count).data, {out, static_cast<size_t>(count * hidden_.width())});
+      context_.device.download(dense(states(first, count)).data, {out, static_cast<size_t>(count * spec_.in)});
     };
     content.head = &head_;
     content.first_row = spec_.first_row;
     content.vocab = ids_;
+    content.bias = bias_;
+    content.logit_multiplier = model_.logit_multiplier;
+    content.logit_softcap = model_.logit_softcap;
     content.top = result.top;
     content.log_sum = result.log_sum;
     for (const LogitSummary& s : summary_) content.target.push_back(s.target);
@@ -114,17 +126,43 @@ class HeadPass {
     std::unique_ptr<Weight> own, reference;
   };
 
+  /// What the head sees at packed positions.
+  Matrix states(int64_t first, int64_t count) { return narrow(hidden_.get(first, count), spec_.in); }
+  Matrix dense(Matrix x) {
+    if (x.stride == x.cols) return x;
+    const Matrix copy = context_.workspace.get("narrow", x.rows, x.cols);
+    context_.device.copy(x, copy);
+    return copy;
+  }
+
+  std::unique_ptr<Weight> prepare(int64_t first_id, int64_t ids) const {
+    auto weight = context_.device.prepare(head_, spec_.first_row + first_id, ids, context_.store.precision());
+    weight->logits.multiplier = static_cast<float>(model_.logit_multiplier);
+    weight->logits.softcap = static_cast<float>(model_.logit_softcap);
+    if (!bias_.empty()) weight->logits.bias = part_of(bias_, spec_.first_row + first_id, ids);
+    return weight;
+  }
+  std::unique_ptr<Weight> prepare_reference(int64_t first_id, int64_t ids) const {
+    auto weight = context_.device.prepare(reference_->head(), first_id, ids, reference_->precision());
+    weight->logits.multiplier = static_cast<float>(reference_->logit_multiplier());
+    weight->logits.softcap = static_cast<float>(reference_->logit_softcap());
+    if (!reference_->bias().empty()) weight->logits.bias = part_of(reference_->bias(), first_id, ids);
+    return weight;
+  }
+  Buffer part_of(const std::vector<float>& values, int64_t first, int64_t count) const {
+    return context_.store.to_device({values.begin() + first, values.begin() + first + count});
+  }
+
   int64_t chunk() const { return plan_.rows_per_chunk * input_.positions(); }
   /// Ids that both models have.
   int64_t common() const { return reference_ ? std::min(ids_, reference_->vocab()) : 0; }
 
   std::future<Tile> load(int64_t first, int64_t step) const {
     return std::async(plan_.prefetch ? std::launch::async : std::launch::deferred, [this, first, step] {
-      const Precision precision = context_.store.precision();
       Tile tile;
-      tile.own = context_.device.prepare(head_, spec_.first_row + first, std::min(step, ids_ - first), precision);
+      tile.own = prepare(first, std::min(step, ids_ - first));
       if (const int64_t shared = std::min(step, common() - first); shared > 0)
-        tile.reference = context_.device.prepare(reference_->head(), first, shared, reference_->precision());
+        tile.reference = prepare_reference(first, shared);
       return tile;
     });
   }
@@ -137,7 +175,7 @@ class HeadPass {
       sinks.reference_x = reference_states(t, count);
       sinks.comparison = std::span(comparison_).subspan(t, count);
     }
-    context_.device.reduce_logits(hidden_.get(t, count), *tile.own, first_id, sinks);
+    context_.device.reduce_logits(states(t, count), *tile.own, first_id, sinks);
   }
 
   Matrix reference_states(int64_t first, int64_t count) {
@@ -159,7 +197,7 @@ class HeadPass {
     }
     for (const auto& [index, all] : positions_of) {
       const int64_t first = index * piece, rows = std::min(piece, ids_ - first);
-      const auto weight = context_.device.prepare(head_, spec_.first_row + first, rows, context_.store.precision());
+      const auto weight = prepare(first, rows);
       for (size_t at = 0; at < all.size(); at += static_cast<size_t>(chunk())) {
         const auto some = std::span(all).subspan(at, std::min(all.size() - at, static_cast<size_t>(chunk())));
         watch(some, *weight, first);
@@ -173,7 +211,7 @@ class HeadPass {
     std::vector<int32_t> favourites;
     for (const int32_t i : positions) favourites.push_back(reference_->top()[i].id[0]);
     std::vector<LogitSummary> summary(positions.size());
-    context_.device.reduce_logits(x, weight, first_id, {favourites, summary});
+    context_.device.reduce_logits(narrow(x, spec_.in), weight, first_id, {favourites, summary});
     for (size_t k = 0; k < positions.size(); ++k) {
       LogitComparison& comparison = comparison_[positions[k]];
       comparison.watched = favourites[k];
@@ -225,9 +263,11 @@ class HeadPass {
   const EvalInput& input_;
   HiddenStates& hidden_;
   const Plan& plan_;
+  const ModelSpec& model_;
   const LinearSpec& spec_;
   const StoredWeight& head_;
-  const int64_t ids_;  // that take part
+  const int64_t ids_;        // that take part
+  std::vector<float> bias_;  // of the whole stored module, or empty
   const Reference* reference_;
   int64_t positions_;
   std::vector<int32_t> targets_;  // -1 where no id follows
@@ -239,10 +279,40 @@ class HeadPass {
 
 }  // namespace
 
-void score(RunContext& context, const Norm& norm, const EvalInput& input, HiddenStates& hidden, const Plan& plan,
-           EvalResult& result, const std::function<void(double fraction)>& progress) {
+FinalStates::FinalStates(RunContext& context) : norm_(context.store, context.store.model().spec->final_norm) {
+  const auto& project = context.store.model().spec->project;
+  if (project) project_.emplace(context.store, *project, context.options.as_deployed);
+}
+
+Matrix FinalStates::normed(RunContext& context, Matrix x) const {
+  const Matrix y = context.workspace.get("normed", x.rows, x.cols);
+  if (norm_) {
+    norm_.apply(context.device, x, y);
+  } else {
+    context.device.copy(x, y);
+  }
+  return y;
+}
+
+Matrix FinalStates::projected(RunContext& context, Matrix normed) const {
+  if (!project_) return normed;
+  Workspace& workspace = context.workspace;
+  const Matrix y = workspace.get("projected", normed.rows, project_->out());
+  const Matrix x = project_->input().apply(context.device, workspace, "project input", normed, normed.rows);
+  project_->apply(context.device, workspace, x, y, false);
+  return y;
+}
+
+float shaped_logit(const ModelSpec& spec, float logit) {
+  const float scaled = logit * static_cast<float>(spec.logit_multiplier);
+  const auto cap = static_cast<float>(spec.logit_softcap);
+  return cap > 0 ? cap * std::tanh(scaled / cap) : scaled;
+}
+
+void score(RunContext& context, const EvalInput& input, HiddenStates& hidden, const Plan& plan, EvalResult& result,
+           const std::function<void(double fraction)>& progress) {
   HeadPass pass(context, input, hidden, plan);
-  context.times.time("norm", [&] { pass.pack(norm); });
+  context.times.time("norm", [&] { pass.pack(); });
   pass.run(progress);
   pass.report(result);
   if (context.options.keep) context.times.time("keep", [&] { context.options.keep(pass.content(result)); });

@@ -9,12 +9,11 @@ WeightStore::WeightStore(const OpenModel& model, Device& device, Precision preci
     : model_(model), device_(device), precision_(precision) {
   const ModelSpec& spec = *model.spec;
   embedding_ = open_embedding(*model.checkpoint, *model.quant, spec);
-  for (const LayerSpec& layer : spec.layers) {
-    for_each_linear(layer, [&](const LinearSpec& linear) {
-      auto& slot = weights_[linear.module];
-      if (!slot) slot = open_linear(*model.checkpoint, *model.quant, linear);
-    });
-  }
+  if (!spec.input.positions.empty()) positions_ = open_positions(*model.checkpoint, *model.quant, spec);
+  for_each_linear(spec, [&](const LinearSpec& linear) {
+    auto& slot = weights_[linear.module];
+    if (!slot) slot = open_linear(*model.checkpoint, *model.quant, linear);
+  });
   weights_[spec.head.module] = open_head(*model.checkpoint, *model.quant, spec);
 }
 
@@ -34,7 +33,7 @@ std::shared_ptr<const Weight> WeightStore::transform(const OnlineTransform& tran
 
 std::unique_ptr<Weight> WeightStore::prepare(const LinearSpec& spec, Precision precision) const {
   const StoredWeight& stored = of(spec);
-  if (spec.row_step == 1 && spec.stack_rows == 0) return device_.prepare(stored, spec.first_row, spec.out, precision);
+  if (spec.run == 0 && spec.stack_rows == 0) return device_.prepare(stored, spec.first_row, spec.out, precision);
   std::vector<float> values(static_cast<size_t>(spec.out * spec.in));
   decode_linear(stored, spec, 0, spec.out, values.data());
   return device_.prepare(values, spec.out, spec.in, precision);
@@ -58,12 +57,13 @@ Buffer WeightStore::bias(const LinearSpec& spec) const {
   if (spec.bias.empty()) return {};
   const std::vector<float> stored = values(spec.bias, spec.stored_rows);
   std::vector<float> own(static_cast<size_t>(spec.out));
-  for (int64_t r = 0; r < spec.out; ++r) own[r] = stored[spec.first_row + r * spec.row_step];
+  for (int64_t r = 0; r < spec.out; ++r) own[r] = stored[spec.stored_row(r)];
   return to_device(own);
 }
 
-Buffer WeightStore::vector(const std::string& name, int64_t count, double offset) const {
-  std::vector<float> stored = values(name, count);
+Buffer WeightStore::vector(const std::string& name, int64_t count, double offset, Part part) const {
+  std::vector<float> stored = values(name, count * part.count);
+  stored = {stored.begin() + part.index * count, stored.begin() + (part.index + 1) * count};
   for (float& value : stored) value += static_cast<float>(offset);
   return to_device(stored);
 }

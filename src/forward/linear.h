@@ -28,15 +28,22 @@ class WeightStore {
   /// Its bias on the device; an empty buffer when it has none.
   Buffer bias(const LinearSpec& spec) const;
   Buffer to_device(const std::vector<float>& values) const;
+  /// Which of `count` equal parts of a stored tensor.
+  struct Part {
+    int64_t index = 0, count = 1;
+  };
   /// A stored vector of `count` values (norm weight, sinks) on the device, plus `offset`.
-  Buffer vector(const std::string& name, int64_t count, double offset = 0) const;
+  Buffer vector(const std::string& name, int64_t count, double offset = 0, Part part = {0, 1}) const;
+  /// A small stored tensor of `count` values in host memory.
+  std::vector<float> values(const std::string& name, int64_t count) const;
+  /// An embedding beside that of the tokens, opened and compared with the size that the model needs.
+  const StoredWeight& positions() const { return *positions_; }
 
  private:
-  std::vector<float> values(const std::string& name, int64_t count) const;
   OpenModel model_;
   Device& device_;
   Precision precision_;
-  std::unique_ptr<StoredWeight> embedding_;
+  std::unique_ptr<StoredWeight> embedding_, positions_;
   std::map<std::string, std::unique_ptr<StoredWeight>> weights_;
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<const Weight>> transforms_;

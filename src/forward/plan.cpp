@@ -4,18 +4,39 @@
 
 #include <algorithm>
 
+#include "model/linears.h"
+
 namespace assay {
 
 namespace {
 
-int64_t size(const LinearSpec& linear) {
-  return linear.out * linear.in;
-}
-int64_t size(const MlpSpec& mlp) {
-  return size(mlp.gate) + size(mlp.up) + size(mlp.down);
-}
-int64_t size(const AttentionSpec& attention) {
-  return size(attention.q) + size(attention.k) + size(attention.v) + size(attention.o);
+/// What one part of a layer needs: weights that are decoded together, the widest activation, weights used per token.
+struct Size {
+  int64_t block = 0, widest = 0, used = 0;
+
+  void add(const LinearSpec& linear) {
+    block += linear.out * linear.in;
+    used += linear.out * linear.in;
+    widest = std::max({widest, linear.out, linear.in});
+  }
+  template <class Spec>
+  static Size of(const Spec& spec) {
+    Size size;
+    for_each_linear(spec, [&](const LinearSpec& linear) { size.add(linear); });
+    return size;
+  }
+};
+
+/// Experts are decoded one by one, and a token passes through a few of them.
+Size size_of_mlp(const FeedForwardSpec& mlp) {
+  const auto* moe = std::get_if<MoeSpec>(&mlp);
+  if (!moe) return Size::of(mlp);
+  Size size = Size::of(FeedForwardSpec(moe->experts.at(0)));
+  const Size shared = moe->shared ? Size::of(FeedForwardSpec(*moe->shared)) : Size{};
+  size.used = moe->routing.top_k * size.used + shared.used;
+  size.block = std::max(size.block, shared.block);
+  size.widest = std::max(size.widest, shared.widest);
+  return size;
 }
 
 }  // namespace
@@ -23,26 +44,25 @@ int64_t size(const AttentionSpec& attention) {
 Plan make_plan(const WeightStore& store, const EvalInput& input, const EvalOptions& options) {
   const ModelSpec& spec = *store.model().spec;
   Plan plan;
-  plan.layers = spec.layers.size();
   plan.rows_per_chunk =
       std::clamp<int64_t>((store.device().preferred_rows() + input.length - 1) / input.length, 1, input.rows);
 
-  int64_t largest_block = 0, widest = spec.hidden;
-  for (const LayerSpec& layer : spec.layers) {
-    largest_block = std::max(largest_block, size(layer.attention));
-    widest = std::max({widest, layer.attention.q.out});
-    const auto* mlp = std::get_if<MlpSpec>(&layer.mlp);
-    const MlpSpec& one = mlp ? *mlp : std::get<MoeSpec>(layer.mlp).experts.at(0);
-    largest_block = std::max(largest_block, size(one));
-    widest = std::max(widest, one.gate.out);
-  }
   const auto tokens = static_cast<double>(input.rows * input.length);
-  const LayerSpec& first = spec.layers.at(0);
-  const auto* moe = std::get_if<MoeSpec>(&first.mlp);
-  plan.attention = tokens * static_cast<double>(size(first.attention) + input.length * first.attention.q.out);
-  plan.mlp =
-      tokens * static_cast<double>(moe ? moe->top_k * size(moe->experts.at(0)) : size(std::get<MlpSpec>(first.mlp)));
-  plan.head = static_cast<double>(input.rows * input.count) * static_cast<double>(size(spec.head));
+  int64_t largest_block = 0, widest = spec.hidden;
+  bool moe = false;
+  double before = 0;
+  for (const LayerSpec& layer : spec.layers) {
+    const Size mixer = Size::of(layer.mixer), mlp = size_of_mlp(layer.mlp);
+    largest_block = std::max({largest_block, layer.parallel ? mixer.block + mlp.block : mixer.block, mlp.block});
+    widest = std::max({widest, mixer.widest, mlp.widest});
+    moe = moe || std::holds_alternative<MoeSpec>(layer.mlp);
+    plan.before.push_back(before);
+    plan.work.push_back({tokens * static_cast<double>(mixer.used + input.length * mixer.widest),
+                         tokens * static_cast<double>(mlp.used)});
+    before += plan.work.back().mixer + plan.work.back().mlp;
+  }
+  plan.before.push_back(before);
+  plan.head = static_cast<double>(input.rows * input.count) * static_cast<double>(spec.head.out * spec.head.in);
 
   // Bytes, from above: a block while it is decoded (once packed, one panel per thread beside it), the next one, the
   // buffers of one chunk (about eight of the widest), and the hidden states.

@@ -14,10 +14,15 @@ struct Plan {
   bool prefetch = true;        ///< decode the next block while the current one computes
   std::vector<std::string> notes;
 
-  double attention = 0, mlp = 0, head = 0;  ///< multiplications of one layer's parts and of the head
-  size_t layers = 0;
-  double layer_start(size_t layer) const { return static_cast<double>(layer) * (attention + mlp); }
-  double total() const { return layer_start(layers) + head; }
+  /// Multiplications of a layer's parts.
+  struct Work {
+    double mixer = 0, mlp = 0;
+  };
+  std::vector<Work> work;      ///< of each layer
+  std::vector<double> before;  ///< each layer, and behind the last
+  double head = 0;
+  double start(size_t layer) const { return before.at(layer); }
+  double total() const { return before.back() + head; }
 };
 
 Plan make_plan(const WeightStore& store, const EvalInput& input, const EvalOptions& options);

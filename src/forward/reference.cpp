@@ -59,20 +59,29 @@ void Reference::write(const fs::path& folder, const Content& content, const std:
     ids.insert(ids.end(), top.id.begin(), top.id.end());
     logits.insert(logits.end(), top.logit.begin(), top.logit.end());
   }
+  std::vector<PlainTensor> tensors = {
+      float_rows("hidden", DType::F32, n, width,
+                 [&](int64_t begin, int64_t end, float* out) { content.hidden(begin, end - begin, out); }),
+      float_rows("head.weight", dtype_of_head(*content.head), content.vocab, width,
+                 [&](int64_t begin, int64_t end, float* out) {
+                   content.head->decode(content.first_row + begin, content.first_row + end, out);
+                 }),
+      values("top_ids", DType::I32, {n, kTop}, ids),
+      values("top_logits", DType::F32, {n, kTop}, logits),
+      values("log_sum", DType::F64, {n}, content.log_sum),
+      values("target", DType::F32, {n}, content.target)};
+  std::vector<float> bias;
+  if (!content.bias.empty()) {
+    bias.assign(content.bias.begin() + content.first_row, content.bias.begin() + content.first_row + content.vocab);
+    tensors.push_back(values("head.bias", DType::F32, {content.vocab}, bias));
+  }
   CheckpointWriter writer(folder);
-  writer.write_tensors(
-      {float_rows("hidden", DType::F32, n, width,
-                  [&](int64_t begin, int64_t end, float* out) { content.hidden(begin, end - begin, out); }),
-       float_rows("head.weight", dtype_of_head(*content.head), content.vocab, width,
-                  [&](int64_t begin, int64_t end, float* out) {
-                    content.head->decode(content.first_row + begin, content.first_row + end, out);
-                  }),
-       values("top_ids", DType::I32, {n, kTop}, ids), values("top_logits", DType::F32, {n, kTop}, logits),
-       values("log_sum", DType::F64, {n}, content.log_sum), values("target", DType::F32, {n}, content.target)},
-      UINT64_MAX, progress);
+  writer.write_tensors(tensors, UINT64_MAX, progress);
   const Json config = {{"model_type", "assay_reference"},
                        {"version", kVersion},
-                       {"precision", content.precision == Precision::bf16 ? "bf16" : "f32"}};
+                       {"precision", content.precision == Precision::bf16 ? "bf16" : "f32"},
+                       {"logit_multiplier", content.logit_multiplier},
+                       {"logit_softcap", content.logit_softcap}};
   writer.write_text("config.json", config.dump(2) + "\n");
   writer.commit();
 }
@@ -85,6 +94,8 @@ Reference Reference::open(const fs::path& folder) {
   if (config.string_or("model_type", "") != "assay_reference" || config.integer("version") != kVersion)
     fail("{}: not a reference of this version of assay", folder.string());
   reference.precision_ = config.string_or("precision", "") == "bf16" ? Precision::bf16 : Precision::f32;
+  reference.logit_multiplier_ = config.number_or("logit_multiplier", 1);
+  reference.logit_softcap_ = config.number_or("logit_softcap", 0);
   reference.config_ = std::make_unique<QuantConfig>(QuantConfig::of(checkpoint));
   reference.head_ = open_weight(Module(checkpoint, *reference.config_, "head"));
   reference.hidden_ = &checkpoint.at("hidden");
@@ -96,6 +107,8 @@ Reference Reference::open(const fs::path& folder) {
   };
   const int64_t n = reference.positions_ = reference.hidden_->shape.empty() ? 0 : reference.hidden_->shape[0];
   expect("hidden", DType::F32, {n, reference.width()});
+  if (checkpoint.find("head.bias"))
+    reference.bias_ = read_elements<float>(checkpoint, expect("head.bias", DType::F32, {reference.vocab()}));
   const auto ids = read_elements<int32_t>(checkpoint, expect("top_ids", DType::I32, {n, kTop}));
   const auto logits = read_elements<float>(checkpoint, expect("top_logits", DType::F32, {n, kTop}));
   reference.log_sum_ = read_elements<double>(checkpoint, expect("log_sum", DType::F64, {n}));

@@ -17,10 +17,12 @@ namespace assay {
 ///
 ///   hidden       F32 [positions, width]      after the final norm, and quantized where the head's inputs are
 ///   head.weight  BF16 | F16 | F32 [vocab, width]
+///   head.bias    F32 [vocab], if there is one
 ///   top_ids      I32 [positions, 10], top_logits F32 [positions, 10], best first
 ///   log_sum      F64 [positions]             ln sum e^logit over the whole vocabulary
 ///   target       F32 [positions]             logit of the id that comes next, 0 at positions without one
-///   config.json  {"model_type": "assay_reference", "version": 1, "precision": "f32" | "bf16"}
+///   config.json  {"model_type": "assay_reference", "version": 1, "precision": "f32" | "bf16",
+///                "logit_multiplier": m, "logit_softcap": c}, as LogitShape has them
 class Reference {
  public:
   /// Error when it cannot be what write() left. Damaged bytes are for the caller to notice: content_hash().
@@ -33,6 +35,9 @@ class Reference {
   int64_t width() const { return head_->cols(); }
   int64_t vocab() const { return head_->rows(); }
   const StoredWeight& head() const { return *head_; }
+  const std::vector<float>& bias() const { return bias_; }  ///< of the head, or empty
+  double logit_multiplier() const { return logit_multiplier_; }
+  double logit_softcap() const { return logit_softcap_; }
   Precision precision() const { return precision_; }  ///< of the run, and of the head's product
   /// Rows [first, first + count) of the hidden states.
   void read(int64_t first, int64_t count, std::span<float> out) const;
@@ -51,6 +56,8 @@ class Reference {
     std::function<void(int64_t first, int64_t count, float* out)> hidden;
     const StoredWeight* head;
     int64_t first_row = 0, vocab = 0;  ///< the head's rows in its module
+    std::vector<float> bias;           ///< of the module's rows, or empty
+    double logit_multiplier = 1, logit_softcap = 0;
     std::vector<TopLogits> top;
     std::vector<double> log_sum;
     std::vector<float> target;
@@ -65,6 +72,8 @@ class Reference {
   std::unique_ptr<QuantConfig> config_;
   std::unique_ptr<StoredWeight> head_;
   const StoredTensor* hidden_ = nullptr;
+  std::vector<float> bias_;
+  double logit_multiplier_ = 1, logit_softcap_ = 0;
   Precision precision_ = Precision::f32;
   int64_t positions_ = 0;
   std::vector<TopLogits> top_;

@@ -21,23 +21,22 @@ std::unique_ptr<StoredWeight> open_sized(const Module& module, const LinearSpec&
 }  // namespace
 
 void decode_linear(const StoredWeight& stored, const LinearSpec& linear, int64_t begin, int64_t end, float* out) {
-  const int64_t first = linear.first_row + begin * linear.row_step, count = end - begin;
   if (linear.stack_rows > 0) {
-    const int64_t stack = first / linear.stack_rows, column = first % linear.stack_rows;
+    const int64_t stack = linear.stored_row(begin) / linear.stack_rows;
     std::vector<float> whole(static_cast<size_t>(linear.in * linear.stack_rows));
     stored.decode(stack * linear.in, (stack + 1) * linear.in, whole.data());
-    for (int64_t r = 0; r < count; ++r) {
-      const float* from = whole.data() + column + r * linear.row_step;
-      for (int64_t c = 0; c < linear.in; ++c) out[r * linear.in + c] = from[c * linear.stack_rows];
+    for (int64_t r = begin; r < end; ++r, out += linear.in) {
+      const float* from = whole.data() + (linear.stored_row(r) - stack * linear.stack_rows);
+      for (int64_t c = 0; c < linear.in; ++c) out[c] = from[c * linear.stack_rows];
     }
-  } else if (linear.row_step == 1) {
-    stored.decode(first, first + count, out);
+  } else if (linear.run == 0) {
+    stored.decode(linear.first_row + begin, linear.first_row + end, out);
   } else {
-    const int64_t last = first + (count - 1) * linear.row_step + 1;
+    const int64_t first = linear.stored_row(begin), last = linear.stored_row(end - 1) + 1;
     std::vector<float> between(static_cast<size_t>((last - first) * linear.in));
     stored.decode(first, last, between.data());
-    for (int64_t r = 0; r < count; ++r)
-      std::copy_n(between.data() + r * linear.row_step * linear.in, linear.in, out + r * linear.in);
+    for (int64_t r = begin; r < end; ++r, out += linear.in)
+      std::copy_n(between.data() + (linear.stored_row(r) - first) * linear.in, linear.in, out);
   }
 }
 
@@ -56,11 +55,22 @@ std::unique_ptr<StoredWeight> open_head(const Checkpoint& checkpoint, const Quan
 
 std::unique_ptr<StoredWeight> open_embedding(const Checkpoint& checkpoint, const QuantConfig& config,
                                              const ModelSpec& model) {
+  const int64_t width = model.input.project ? model.input.project->in : model.hidden;
   const Module module(checkpoint, config, model.embedding, Module::Kind::embedding);
   std::unique_ptr<StoredWeight> weight = open_weight(module);
-  if (weight->rows() >= model.vocab && weight->cols() == model.hidden) return weight;
-  module.refuse(fmt::format("the model needs an embedding of [{}, {}], the file holds [{}, {}]", model.vocab,
-                            model.hidden, weight->rows(), weight->cols()));
+  if (weight->rows() >= model.vocab && weight->cols() == width) return weight;
+  module.refuse(fmt::format("the model needs an embedding of [{}, {}], the file holds [{}, {}]", model.vocab, width,
+                            weight->rows(), weight->cols()));
+}
+
+std::unique_ptr<StoredWeight> open_positions(const Checkpoint& checkpoint, const QuantConfig& config,
+                                             const ModelSpec& model) {
+  const int64_t rows = model.input.position_rows;
+  const Module module(checkpoint, config, model.input.positions, Module::Kind::embedding);
+  std::unique_ptr<StoredWeight> weight = open_weight(module);
+  if (weight->rows() == rows && weight->cols() == model.hidden) return weight;
+  module.refuse(fmt::format("the model needs positions of [{}, {}], the file holds [{}, {}]", rows, model.hidden,
+                            weight->rows(), weight->cols()));
 }
 
 }  // namespace assay

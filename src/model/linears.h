@@ -7,21 +7,27 @@
 
 namespace assay {
 
-/// The linears of a layer in the order of the computation, a router before its experts.
+/// The linears of a part of a layer in the order of the computation, a router before its experts.
+template <class Visit>
+void for_each_linear(const MixerSpec& mixer, Visit&& visit) {
+  std::visit([&](const auto& spec) { spec.for_each_linear(visit); }, mixer);
+}
+template <class Visit>
+void for_each_linear(const FeedForwardSpec& mlp, Visit&& visit) {
+  if (const auto* dense = std::get_if<MlpSpec>(&mlp)) dense->for_each_linear(visit);
+  if (const auto* moe = std::get_if<MoeSpec>(&mlp)) moe->for_each_linear(visit);
+}
 template <class Visit>
 void for_each_linear(const LayerSpec& layer, Visit&& visit) {
-  const AttentionSpec& a = layer.attention;
-  for (const LinearSpec* linear : {&a.q, &a.k, &a.v, &a.o}) visit(*linear);
-  const auto visit_mlp = [&](const MlpSpec& mlp) {
-    for (const LinearSpec* linear : {&mlp.gate, &mlp.up, &mlp.down}) visit(*linear);
-  };
-  if (const auto* mlp = std::get_if<MlpSpec>(&layer.mlp)) {
-    visit_mlp(*mlp);
-  } else {
-    const auto& moe = std::get<MoeSpec>(layer.mlp);
-    visit(moe.router);
-    for (const MlpSpec& expert : moe.experts) visit_mlp(expert);
-  }
+  for_each_linear(layer.mixer, visit);
+  for_each_linear(layer.mlp, visit);
+}
+/// Those of all layers, and the projections before and behind them.
+template <class Visit>
+void for_each_linear(const ModelSpec& model, Visit&& visit) {
+  if (model.input.project) visit(*model.input.project);
+  for (const LayerSpec& layer : model.layers) for_each_linear(layer, visit);
+  if (model.project) visit(*model.project);
 }
 
 /// Rows [begin, end) of the linear's own matrix [out, in], row-major, from the module that holds it. Rows that are not
@@ -36,6 +42,9 @@ std::unique_ptr<StoredWeight> open_head(const Checkpoint& checkpoint, const Quan
                                         const ModelSpec& model);
 /// May have more rows than the vocabulary.
 std::unique_ptr<StoredWeight> open_embedding(const Checkpoint& checkpoint, const QuantConfig& config,
+                                             const ModelSpec& model);
+/// Learned positions; Error unless they are of the size that the model needs.
+std::unique_ptr<StoredWeight> open_positions(const Checkpoint& checkpoint, const QuantConfig& config,
                                              const ModelSpec& model);
 
 }  // namespace assay

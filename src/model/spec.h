@@ -7,24 +7,34 @@
 
 namespace assay {
 
-/// y = x W^T + b. W is rows first_row, first_row + row_step, ... of a stored module: fused projections and stacked
-/// experts have several parts. A stack may be stored transposed, as [stacks, in, stack_rows].
+/// y = x W^T + b. W is some rows of a stored module, for fused projections and stacked experts have several parts:
+/// runs of `run` rows, one every `stride` rows, from first_row on. A stack may be stored transposed, as
+/// [stacks, in, stack_rows].
 struct LinearSpec {
   std::string module;  ///< stored name without ".weight"
   int64_t out = 0, in = 0;
-  int64_t first_row = 0, row_step = 1;
-  int64_t stored_rows = 0;  ///< rows of the whole stored module
-  int64_t stack_rows = 0;   ///< 0: not transposed
-  std::string bias;         ///< stored tensor [stored_rows], or empty
-  std::string dense_name;   ///< Hugging Face name of this part's weight in the plain model
+  int64_t first_row = 0;
+  int64_t run = 0, stride = 0;  ///< 0: all rows are one run
+  int64_t stored_rows = 0;      ///< rows of the whole stored module
+  int64_t stack_rows = 0;       ///< 0: not transposed
+  std::string bias;             ///< stored tensor [stored_rows], or empty
+  std::string dense_name;       ///< Hugging Face name of this part's weight in the plain model
+
+  /// Row `r` of this linear as a row of the stored module.
+  int64_t stored_row(int64_t r) const { return run == 0 ? first_row + r : first_row + r / run * stride + r % run; }
 };
 
 struct NormSpec {
-  enum class Kind : uint8_t { rms, layer };
-  Kind kind = Kind::rms;
+  enum class Kind : uint8_t { none, rms, layer };
+  Kind kind = Kind::none;
+  int64_t width = 0;  ///< components that are normed together; a row may hold several times as many
   double eps = 0;
-  double weight_offset = 0;  ///< 1 where the stored weight is (w - 1)
-  std::string weight, bias;  ///< stored tensor names, empty = none
+  double weight_offset = 0;     ///< 1 where the stored weight is (w - 1)
+  std::string weight, bias;     ///< stored tensor names, empty = none
+  int64_t part = 0, parts = 1;  ///< the stored tensors hold the weights of `parts` such norms
+
+  explicit operator bool() const { return kind != Kind::none; }
+  bool operator==(const NormSpec&) const = default;
 };
 
 /// Rotary embedding of the first `dims` components of a head; model/rope.h makes the tables.
@@ -44,37 +54,130 @@ struct RopeSpec {
   int64_t original_max_positions = 0;             // L0
 };
 
-/// `clamped_swiglu`: (min(max(up, -7), 7) + 1) * g * sigmoid(1.702 g), g = min(gate, 7).
-enum class Activation : uint8_t { silu, gelu, gelu_tanh, relu, relu2, clamped_swiglu };
+/// `clamped_swiglu`: (min(max(up, -7), 7) + 1) * g * sigmoid(1.702 g), g = min(gate, 7). `xielu`: with the stored
+/// alpha_p, alpha_n and beta, p x^2 + beta x for x > 0, else n (e^x - 1 - x) + beta x, where p = softplus(alpha_p) and
+/// n = beta + softplus(alpha_n).
+enum class Activation : uint8_t { silu, gelu, gelu_tanh, relu, relu2, clamped_swiglu, xielu };
+
+/// Attention with linear biases: factor * slope * j is added to the scaled score of key j.
+struct AlibiSpec {
+  std::vector<double> slopes;  ///< of each head
+  double factor = 1;
+  bool bf16 = false;  ///< slope, j and their product are rounded to bf16
+};
+
+/// q *= 1 + beta * ln(1 + floor((position + shift) / length)).
+struct QueryScaleSpec {
+  double beta = 0;
+  int64_t length = 1, shift = 0;
+};
 
 struct AttentionSpec {
   std::string module;  ///< "model.layers.0.self_attn", where KV scales stand
   LinearSpec q, k, v, o;
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
-  std::optional<NormSpec> q_norm, k_norm;  ///< over head_dim, before rope
-  int rope = -1;                           ///< index into ModelSpec::ropes, -1 = no positions
-  double scale = 0;                        ///< of the scores
-  int64_t window = 0;                      ///< keys visible to a query, itself included; 0 = all before it
-  std::string sinks;  ///< stored tensor [heads]: a logit that takes part in each softmax and is then dropped
+  std::vector<NormSpec> q_norm, k_norm;  ///< none, one (for a head or the whole projection), or one for each head
+  bool norm_after_rope = false;
+  double clip = 0;  ///< q, k and v are clamped to [-clip, clip], after the norm before rope; 0 = not
+  int rope = -1;    ///< index into ModelSpec::ropes, -1 = none
+  std::optional<QueryScaleSpec> query_scale;
+  double scale = 0;    ///< of the scores
+  double softcap = 0;  ///< score = softcap * tanh(score / softcap); 0 = not
+  std::optional<AlibiSpec> alibi;
+  int64_t window = 0;    ///< keys visible to a query, itself included; 0 = all before it
+  int64_t chunk = 0;     ///< queries see keys of their own chunk of this many positions only; 0 = all
+  std::string sinks;     ///< stored tensor [heads]: a logit that takes part in each softmax and is then dropped
+  NormSpec output_norm;  ///< of what goes into o
+
+  template <class Visit>
+  void for_each_linear(Visit&& visit) const {
+    for (const LinearSpec* linear : {&q, &k, &v, &o}) visit(*linear);
+  }
 };
 
 struct MlpSpec {
   Activation activation = Activation::silu;
-  LinearSpec gate, up, down;  ///< down(act(gate(x)) * up(x))
+  std::optional<LinearSpec> gate;
+  LinearSpec up, down;                 ///< down(act(gate(x)) * up(x)), or down(act(up(x)))
+  NormSpec inner_norm = {};            ///< of what goes into down
+  std::string activation_module = {};  ///< where the parameters of xielu are stored
+
+  template <class Visit>
+  void for_each_linear(Visit&& visit) const {
+    if (gate) visit(*gate);
+    visit(up);
+    visit(down);
+  }
+};
+
+/// From the router's logits to the chosen experts and their weights, all in float32.
+struct RoutingSpec {
+  /// Of all experts. `sparsemixer`: two experts, each with its softmax over the logits that are near enough to the
+  /// largest one left; see forward/routing.h.
+  enum class Scores : uint8_t { softmax, sigmoid, sparsemixer };
+  /// Only experts of the best groups can be chosen: by their best expert, or by the sum of their two best.
+  enum class GroupScore : uint8_t { best, two_best };
+
+  Scores scores = Scores::softmax;
+  int64_t top_k = 0;
+  std::string bias;  ///< stored tensor of a value for each expert, added to the scores for choosing only
+  int64_t groups = 1, top_groups = 1;
+  GroupScore group_score = GroupScore::best;
+  bool renormalize = true;  ///< weights /= max(their norm + norm_epsilon, norm_floor)
+  double norm_order = 1, norm_epsilon = 0, norm_floor = 0;
+  double scale = 1;          ///< of the weights
+  bool scale_input = false;  ///< an expert's input is multiplied by its weight, not its output
+  double jitter = 0;         ///< sparsemixer: largest relative distance / 2 from the best logit
 };
 
 struct MoeSpec {
   LinearSpec router;
+  RoutingSpec routing;
   std::vector<MlpSpec> experts;
-  int64_t top_k = 0;
-  bool renormalize = true;  ///< softmax over all experts, then divide the chosen weights by their sum
+  std::optional<MlpSpec> shared;          ///< sees every token
+  std::optional<LinearSpec> shared_gate;  ///< [1, hidden]: its sigmoid is the shared expert's weight
+
+  template <class Visit>
+  void for_each_linear(Visit&& visit) const {
+    visit(router);
+    for (const MlpSpec& expert : experts) expert.for_each_linear(visit);
+    if (shared) shared->for_each_linear(visit);
+    if (shared_gate) visit(*shared_gate);
+  }
 };
 
-/// x += attention(norm(x)); x += mlp(norm(x)).
+/// How a branch f stands in the residual stream. With h = input_norm(x) and r = x, or h if `from_normed`:
+/// x = sum_norm(carry * r + scale * output_norm(f(h))).
+struct BranchSpec {
+  NormSpec input_norm, output_norm, sum_norm;
+  bool from_normed = false;
+  double carry = 1, scale = 1;
+};
+
+/// What mixes tokens, and what works on each of them alone. Each alternative has for_each_linear(), a part in forward/
+/// and nothing else.
+using MixerSpec = std::variant<AttentionSpec>;
+using FeedForwardSpec = std::variant<std::monostate, MlpSpec, MoeSpec>;
+
+/// The mixer's branch, then that of the feed-forward part.
 struct LayerSpec {
-  NormSpec attention_norm, mlp_norm;
-  AttentionSpec attention;
-  std::variant<MlpSpec, MoeSpec> mlp;
+  std::string module;  ///< "model.layers.0"
+  BranchSpec mixer_branch, mlp_branch;
+  MixerSpec mixer;
+  FeedForwardSpec mlp;
+  bool parallel = false;  ///< both see the layer's input: x += mixer(norm(x)) + mlp(norm'(x))
+
+  const AttentionSpec& attention() const { return std::get<AttentionSpec>(mixer); }
+  AttentionSpec& attention() { return std::get<AttentionSpec>(mixer); }
+};
+
+/// What becomes of an embedded token: x = norm(multiplier * project(embedding[id]) + positions[position + offset]).
+struct InputSpec {
+  double multiplier = 1;
+  std::optional<LinearSpec> project;  ///< [hidden, width of the embedding]
+  std::string positions;              ///< module [position_rows, hidden] of learned positions, or empty
+  int64_t position_rows = 0, position_offset = 0;
+  NormSpec norm;
 };
 
 /// One decoder-only language model: sizes, maths and stored names, complete: the forward pass looks at nothing else.
@@ -84,9 +187,12 @@ struct ModelSpec {
   int64_t max_positions = 0;
   std::string embedding;             ///< module, [vocab, hidden]
   std::string embedding_dense_name;  ///< as LinearSpec::dense_name
-  LinearSpec head;                   ///< the embedding's module when tied
+  InputSpec input;
+  NormSpec final_norm;                ///< of the last layer's output
+  std::optional<LinearSpec> project;  ///< of that, where the head is narrower than the model
+  LinearSpec head;                    ///< the embedding's module when tied
   bool tied = false;
-  NormSpec final_norm;
+  double logit_multiplier = 1, logit_softcap = 0;  ///< logit = softcap * tanh(multiplier * logit / softcap)
   std::vector<RopeSpec> ropes;
   std::vector<LayerSpec> layers;
   std::vector<std::string> notes;

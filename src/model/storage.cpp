@@ -20,6 +20,15 @@ uint64_t share(uint64_t bits, int64_t first, int64_t rows, int64_t whole) {
   return static_cast<uint64_t>(upto(first + rows) - upto(first));
 }
 
+/// The same for the rows of a linear, wherever they stand.
+uint64_t share(uint64_t bits, const LinearSpec& linear) {
+  if (linear.run == 0) return share(bits, linear.first_row, linear.out, linear.stored_rows);
+  uint64_t sum = 0;
+  for (int64_t r = 0; r < linear.out; r += linear.run)
+    sum += share(bits, linear.stored_row(r), linear.run, linear.stored_rows);
+  return sum;
+}
+
 bool counts_all_parts(const StoredWeight& weight) {
   const std::string format = weight.format();
   const std::string family = format.substr(0, format.find('/'));
@@ -57,7 +66,9 @@ class Meter {
   Storage measure() {
     out_.file_bytes = checkpoint_.file_bytes();
     embedding();
+    if (model_.input.project) projection(*model_.input.project);
     for (const LayerSpec& layer : model_.layers) decoder_layer(layer);
+    if (model_.project) projection(*model_.project);
     head();
     everything_else();
     out_.compare_q = {.bpw_layer = compare_q_decoder_.bpw(),
@@ -81,17 +92,29 @@ class Meter {
 
   void decoder_layer(const LayerSpec& layer) {
     const auto* moe = std::get_if<MoeSpec>(&layer.mlp);
-    Bits& bits = out_.layers.emplace_back();
+    Bits bits;
     opened_.clear();
     for_each_linear(layer, [&](const LinearSpec& linear) {
-      const bool router = moe && &linear == &moe->router;
-      const Counted& whole = opened(linear, router ? Summary::Place::router : Summary::Place::decoder);
-      const Bits part = add(linear, whole, compare_q_decoder_);
-      bits += part;
-      out_.decoder += part;
-      out_.tensors.push_back({linear.dense_name, linear.out, linear.in, whole.format, part.bits});
+      const bool router = moe && (&linear == &moe->router || (moe->shared_gate && &linear == &*moe->shared_gate));
+      bits += decoder_linear(linear, router ? Summary::Place::router : Summary::Place::decoder);
     });
-    summary_.add(open_attention_quant(checkpoint_, config_, layer.attention.module));
+    out_.layers.push_back(bits);
+    if (const auto* attention = std::get_if<AttentionSpec>(&layer.mixer))
+      summary_.add(open_attention_quant(checkpoint_, config_, attention->module));
+  }
+
+  /// Between embedding and layers, or layers and head.
+  void projection(const LinearSpec& linear) {
+    opened_.clear();
+    decoder_linear(linear, Summary::Place::decoder);
+  }
+
+  Bits decoder_linear(const LinearSpec& linear, Summary::Place place) {
+    const Counted& whole = opened(linear, place);
+    const Bits part = add(linear, whole, compare_q_decoder_);
+    out_.decoder += part;
+    out_.tensors.push_back({linear.dense_name, linear.out, linear.in, whole.format, part.bits});
+    return part;
   }
 
   void head() {
@@ -118,8 +141,8 @@ class Meter {
 
   Bits add(const LinearSpec& linear, const Counted& whole, Bits& compare_q) {
     const auto weights = static_cast<uint64_t>(linear.out) * static_cast<uint64_t>(linear.in);
-    const Bits part{share(whole.bits, linear.first_row, linear.out, linear.stored_rows), weights};
-    compare_q += {share(whole.compare_q_bits, linear.first_row, linear.out, linear.stored_rows), weights};
+    const Bits part{share(whole.bits, linear), weights};
+    compare_q += {share(whole.compare_q_bits, linear), weights};
     out_.formats[whole.format] += part;
     return part;
   }

@@ -37,11 +37,8 @@ std::map<std::string, std::vector<float>> matrices(const fs::path& folder) {
   std::map<std::string, std::vector<float>> found;
   found[spec.embedding] = decode(*open_embedding(checkpoint, quant, spec));
   found[spec.head.module] = decode(*open_head(checkpoint, quant, spec));
-  for (const LayerSpec& layer : spec.layers) {
-    for_each_linear(layer, [&](const LinearSpec& linear) {
-      found[linear.module] = decode(*open_linear(checkpoint, quant, linear));
-    });
-  }
+  for_each_linear(
+      spec, [&](const LinearSpec& linear) { found[linear.module] = decode(*open_linear(checkpoint, quant, linear)); });
   return found;
 }
 

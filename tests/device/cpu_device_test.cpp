@@ -82,20 +82,34 @@ TEST_P(CpuDevice, ARowDoesNotDependOnTheRowsBesideIt) {
 
 TEST_P(CpuDevice, AttentionEqualsTheDefinition) {
   struct Case {
-    int64_t length, heads, kv_heads, head_dim, window;
+    int64_t length, heads, kv_heads, head_dim, window, chunk = 0;
+    float softcap = 0;
+    bool biased = false;
   };
-  for (const Case& c :
-       {Case{5, 2, 1, 16, 0}, {128, 4, 2, 64, 0}, {300, 6, 2, 32, 0}, {300, 2, 2, 48, 40}, {270, 2, 1, 64, 200}}) {
+  for (const Case& c : {Case{5, 2, 1, 16, 0},
+                        {128, 4, 2, 64, 0},
+                        {300, 6, 2, 32, 0},
+                        {300, 2, 2, 48, 40},
+                        {270, 2, 1, 64, 200},
+                        {300, 2, 1, 32, 0, 70},
+                        {300, 2, 2, 32, 50, 130},
+                        {300, 2, 1, 32, 0, 0, 2.5f},
+                        {200, 4, 2, 32, 0, 0, 0, true},
+                        {150, 2, 2, 40, 33, 0, 3.0f, true}}) {
     const int64_t sequences = 2, n = sequences * c.length, width = c.heads * c.head_dim, kv = c.kv_heads * c.head_dim;
     auto q = random_values(n * width, 5), k = random_values(n * kv, 6), v = random_values(n * kv, 7);
     std::vector<float> out(static_cast<size_t>(n * width));
-    const AttentionShape shape{c.heads, c.kv_heads, c.head_dim, 1 / std::sqrt(static_cast<float>(c.head_dim)),
-                               c.window};
+    AttentionShape shape{c.heads, c.kv_heads, c.head_dim, 1 / std::sqrt(static_cast<float>(c.head_dim)), c.window};
+    const auto bias = random_values(c.heads * c.length, 17);
+    shape.chunk = c.chunk;
+    shape.softcap = c.softcap;
+    if (c.biased) shape.key_bias = bias.data();
     device_->attention(view(q, n, width), view(k, n, kv), view(v, n, kv), view(out, n, width), c.length, shape,
                        GetParam());
     for (int64_t r = 0; r < n; r += 7) {
       const int64_t start = r / c.length * c.length, position = r % c.length;
-      const int64_t oldest = c.window ? std::max<int64_t>(0, position - c.window + 1) : 0;
+      const int64_t oldest = std::max<int64_t>(c.window ? std::max<int64_t>(0, position - c.window + 1) : 0,
+                                               c.chunk ? position / c.chunk * c.chunk : 0);
       for (int64_t h = 0; h < c.heads; ++h) {
         const int64_t kv_at = h / (c.heads / c.kv_heads) * c.head_dim;
         std::vector<double> weights;
@@ -104,7 +118,10 @@ TEST_P(CpuDevice, AttentionEqualsTheDefinition) {
           double score = 0;
           for (int64_t d = 0; d < c.head_dim; ++d)
             score += double{operand(q[r * width + h * c.head_dim + d])} * operand(k[(start + j) * kv + kv_at + d]);
-          weights.push_back(std::exp(score * shape.scale));
+          score *= shape.scale;
+          if (c.softcap > 0) score = c.softcap * std::tanh(score / c.softcap);
+          if (c.biased) score += bias[h * c.length + j];
+          weights.push_back(std::exp(score));
           total += weights.back();
         }
         for (int64_t d = 0; d < c.head_dim; d += 5) {
@@ -301,6 +318,80 @@ TEST_F(CpuKernels, GatesFollowTheirDefinitions) {
                 1e-6 * std::abs(x) + 1e-6);
     ASSERT_NEAR(relu2[i], x > 0 ? 2 * x * x : 0, 1e-6 * x * x);
   }
+}
+
+TEST_F(CpuKernels, LogitsGetTheirBiasMultiplierAndCap) {
+  const int64_t n = 3, vocab = 70, in = 16;
+  auto x = random_values(n * in, 20), w = random_values(vocab * in, 21), bias = random_values(vocab, 22);
+  const auto weight = device_->prepare(w, vocab, in, Precision::f32);
+  weight->logits.bias = device_->allocate(vocab);
+  device_->upload(bias, weight->logits.bias.data());
+  weight->logits.multiplier = 1.5f;
+  weight->logits.softcap = 6;
+  std::vector<int32_t> targets{0, 40, 69};
+  std::vector<LogitSummary> state(n);
+  device_->reduce_logits(view(x, n, in), *weight, 0, {targets, state});
+  for (int64_t r = 0; r < n; ++r) {
+    double total = 0, target = 0;
+    for (int64_t c = 0; c < vocab; ++c) {
+      double dot = bias[c];
+      for (int64_t k = 0; k < in; ++k) dot += double{x[r * in + k]} * w[c * in + k];
+      const double logit = 6 * std::tanh(1.5 * dot / 6);
+      total += std::exp(logit);
+      if (c == targets[r]) target = logit;
+    }
+    EXPECT_NEAR(state[r].nll(), std::log(total) - target, 1e-5) << r;
+  }
+  x[0] = INFINITY;
+  state.assign(n, {});
+  device_->reduce_logits(view(x, n, in), *weight, 0, {targets, state});
+  EXPECT_FALSE(state[0].finite) << "a cap must not hide an Inf";
+}
+
+TEST_F(CpuKernels, LayerNormRemovesTheMean) {
+  for (const int64_t cols : {2, 15, 64, 577}) {
+    auto x = random_values(9 * cols, 14), w = random_values(cols, 15), b = random_values(cols, 16);
+    for (float& v : x) v += 3;
+    std::vector<float> y(x.size()), plain(x.size());
+    device_->layer_norm(view(x, 9, cols), w.data(), b.data(), 1e-5f, view(y, 9, cols));
+    device_->layer_norm(view(x, 9, cols), nullptr, nullptr, 1e-5f, view(plain, 9, cols));
+    for (int64_t r = 0; r < 9; ++r) {
+      double mean = 0, variance = 0;
+      for (int64_t c = 0; c < cols; ++c) mean += x[r * cols + c] / static_cast<double>(cols);
+      for (int64_t c = 0; c < cols; ++c) variance += std::pow(x[r * cols + c] - mean, 2) / static_cast<double>(cols);
+      for (int64_t c = 0; c < cols; ++c) {
+        const double normed = (x[r * cols + c] - mean) / std::sqrt(variance + 1e-5);
+        ASSERT_NEAR(plain[r * cols + c], normed, 1e-5);
+        ASSERT_NEAR(y[r * cols + c], normed * w[c] + b[c], 1e-5 * (1 + std::abs(w[c])));
+      }
+    }
+  }
+}
+
+TEST_F(CpuKernels, ActivationsWithoutAGateFollowTheirDefinitions) {
+  std::vector<float> xs{-1e-3f, 0, 1e-3f};
+  for (float x = -20; x <= 20; x += 0.37f) xs.push_back(x);
+  const auto n = static_cast<int64_t>(xs.size());
+  std::vector<float> gelu = xs, xielu = xs;
+  device_->activate(Device::Gate::gelu_tanh, view(gelu, 1, n));
+  device_->xielu({.positive = 0.7f, .negative = 1.3f, .beta = 0.5f}, view(xielu, 1, n));
+  for (int64_t i = 0; i < n; ++i) {
+    const double x = xs[i], u = std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x);
+    ASSERT_NEAR(gelu[i], 0.5 * x * (1 + std::tanh(u)), 1e-6 * std::abs(x));
+    const double expected = x > 0 ? 0.7 * x * x + 0.5 * x : 1.3 * (std::expm1(x) - x) + 0.5 * x;
+    ASSERT_NEAR(xielu[i], expected, 1e-6 * std::max(std::abs(x), x * x));
+  }
+}
+
+TEST_F(CpuKernels, RowsAreScaledAndClamped) {
+  std::vector<float> x{1, 2, 3, 4, 5, 6};
+  const std::vector<float> factors{2, -1};
+  device_->scale_rows(view(x, 2, 3), factors);
+  EXPECT_EQ(x, (std::vector<float>{2, 4, 6, -4, -5, -6}));
+  device_->scale(0.5f, view(x, 2, 3));
+  EXPECT_EQ(x, (std::vector<float>{1, 2, 3, -2, -2.5f, -3}));
+  device_->clamp(view(x, 2, 3), 2.25f);
+  EXPECT_EQ(x, (std::vector<float>{1, 2, 2.25f, -2, -2.25f, -2.25f}));
 }
 
 TEST_F(CpuKernels, RopeRotatesPairsOfHalvesOrNeighbours) {

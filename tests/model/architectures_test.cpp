@@ -5,6 +5,7 @@
 #include <set>
 
 #include "model/config.h"
+#include "model/linears.h"
 #include "tiny_checkpoint.h"
 
 namespace assay {
@@ -38,12 +39,18 @@ class Claims {
     cols_[name] = cols;
   }
   void linear(const LinearSpec& linear) {
-    matrix(module_tensor(linear.module), linear.first_row, linear.out, linear.in);
-    if (!linear.bias.empty()) matrix(linear.bias, 0, linear.out, 1);
+    const std::string tensor = tensor_of(linear);
+    for (int64_t r = 0; r < linear.out; ++r) matrix(tensor, linear.stored_row(r), 1, linear.in);
+    if (linear.bias.empty()) return;
+    for (int64_t r = 0; r < linear.out; ++r) matrix(linear.bias, linear.stored_row(r), 1, 1);
   }
-  void norm(const NormSpec& norm, int64_t size) { matrix(norm.weight, 0, size, 1); }
-  void mlp(const MlpSpec& mlp) {
-    for (const LinearSpec* part : {&mlp.gate, &mlp.up, &mlp.down}) linear(*part);
+  void norm(const NormSpec& norm) {
+    for (const std::string& name : {norm.weight, norm.bias}) {
+      if (!name.empty()) matrix(name, norm.part * norm.width, norm.width, 1);
+    }
+  }
+  void branch(const BranchSpec& branch) {
+    for (const NormSpec* part : {&branch.input_norm, &branch.output_norm, &branch.sum_norm}) norm(*part);
   }
 
   void expect_all_of(const Checkpoint& checkpoint) const {
@@ -60,9 +67,9 @@ class Claims {
   }
 
  private:
-  static std::string module_tensor(const std::string& module) {
-    const bool bare = module.ends_with("experts.gate_up_proj") || module.ends_with("experts.down_proj");
-    return bare ? module : module + ".weight";
+  static std::string tensor_of(const LinearSpec& linear) {
+    const bool bare = linear.module.ends_with("experts.gate_up_proj") || linear.module.ends_with("experts.down_proj");
+    return bare ? linear.module : linear.module + ".weight";
   }
   std::map<std::string, std::set<int64_t>> rows_;
   std::map<std::string, int64_t> cols_;
@@ -72,19 +79,13 @@ Claims claims_of(const ModelSpec& model) {
   Claims claims;
   claims.matrix(model.embedding + ".weight", 0, model.vocab, model.hidden);
   if (!model.tied) claims.linear(model.head);
-  claims.norm(model.final_norm, model.hidden);
+  claims.norm(model.final_norm);
+  for_each_linear(model, [&](const LinearSpec& linear) { claims.linear(linear); });
   for (const LayerSpec& layer : model.layers) {
-    const AttentionSpec& a = layer.attention;
-    claims.norm(layer.attention_norm, model.hidden);
-    claims.norm(layer.mlp_norm, model.hidden);
-    for (const LinearSpec* part : {&a.q, &a.k, &a.v, &a.o}) claims.linear(*part);
-    if (a.q_norm) claims.norm(*a.q_norm, a.head_dim);
-    if (a.k_norm) claims.norm(*a.k_norm, a.head_dim);
-    if (const auto* mlp = std::get_if<MlpSpec>(&layer.mlp)) {
-      claims.mlp(*mlp);
-    } else {
-      claims.linear(std::get<MoeSpec>(layer.mlp).router);
-      for (const MlpSpec& expert : std::get<MoeSpec>(layer.mlp).experts) claims.mlp(expert);
+    claims.branch(layer.mixer_branch);
+    claims.branch(layer.mlp_branch);
+    for (const auto* norms : {&layer.attention().q_norm, &layer.attention().k_norm}) {
+      for (const NormSpec& norm : *norms) claims.norm(norm);
     }
   }
   return claims;
@@ -120,23 +121,23 @@ TEST_P(Architectures, AreReadFromBothConfigStyles) {
     ASSERT_EQ(model.ropes.size(), 1u);
     EXPECT_EQ(model.ropes[0].theta, expected.theta);
     EXPECT_EQ(model.ropes[0].type, expected.rope);
-    EXPECT_EQ(model.ropes[0].dims, model.layers.at(0).attention.head_dim);
+    EXPECT_EQ(model.ropes[0].dims, model.layers.at(0).attention().head_dim);
     ASSERT_EQ(model.layers.size(), expected.windows.size());
     for (size_t i = 0; i < model.layers.size(); ++i) {
       SCOPED_TRACE("layer " + std::to_string(i));
       const LayerSpec& layer = model.layers[i];
-      EXPECT_EQ(layer.attention.window, expected.windows[i]);
-      EXPECT_EQ(layer.attention.heads, 4);
-      EXPECT_EQ(layer.attention.kv_heads, 2);
-      EXPECT_DOUBLE_EQ(layer.attention.scale * layer.attention.scale * layer.attention.head_dim, 1);
-      EXPECT_EQ(layer.attention_norm.eps, 2e-3);
+      EXPECT_EQ(layer.attention().window, expected.windows[i]);
+      EXPECT_EQ(layer.attention().heads, 4);
+      EXPECT_EQ(layer.attention().kv_heads, 2);
+      EXPECT_DOUBLE_EQ(layer.attention().scale * layer.attention().scale * layer.attention().head_dim, 1);
+      EXPECT_EQ(layer.mixer_branch.input_norm.eps, 2e-3);
       const auto* moe = std::get_if<MoeSpec>(&layer.mlp);
       ASSERT_EQ(moe ? static_cast<int64_t>(moe->experts.size()) : 0,
                 expected.experts.empty() ? 0 : expected.experts[i]);
       EXPECT_EQ((moe ? moe->experts[0] : std::get<MlpSpec>(layer.mlp)).activation, expected.activation);
       if (moe) {
-        EXPECT_EQ(moe->top_k, expected.top_k);
-        EXPECT_EQ(moe->renormalize, expected.renormalize);
+        EXPECT_EQ(moe->routing.top_k, expected.top_k);
+        EXPECT_EQ(moe->routing.renormalize, expected.renormalize);
       }
     }
     claims_of(model).expect_all_of(checkpoint);
@@ -174,9 +175,9 @@ TEST(StackedExperts, HaveTheNamesOfThePlainModel) {
   ASSAY_REQUIRE_FIXTURES();
   const ModelSpec model = read_model_spec(Checkpoint::open(fixtures() / "architectures" / "qwen3_moe_fused"));
   const MlpSpec& expert = std::get<MoeSpec>(model.layers.at(0).mlp).experts.at(3);
-  EXPECT_EQ(expert.gate.dense_name, "model.layers.0.mlp.experts.3.gate_proj.weight");
-  EXPECT_EQ(expert.gate.module, "model.layers.0.mlp.experts.gate_up_proj");
-  EXPECT_EQ(expert.gate.first_row, 3 * 64);
+  EXPECT_EQ(expert.gate->dense_name, "model.layers.0.mlp.experts.3.gate_proj.weight");
+  EXPECT_EQ(expert.gate->module, "model.layers.0.mlp.experts.gate_up_proj");
+  EXPECT_EQ(expert.gate->first_row, 3 * 64);
   EXPECT_EQ(expert.up.first_row, 3 * 64 + 32);
   EXPECT_EQ(expert.up.stored_rows, 6 * 64);
   EXPECT_EQ(expert.down.dense_name, "model.layers.0.mlp.experts.3.down_proj.weight");

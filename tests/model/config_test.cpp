@@ -47,15 +47,15 @@ TEST(Config, DefaultsAreThoseOfLlama) {
       model.tensors[layer + part + ".weight"] = {16, 16};
   }
   const ModelSpec spec = read(model);
-  EXPECT_EQ(spec.layers[0].attention.head_dim, 4);
-  EXPECT_EQ(spec.layers[0].attention.kv_heads, 4);
+  EXPECT_EQ(spec.layers[0].attention().head_dim, 4);
+  EXPECT_EQ(spec.layers[0].attention().kv_heads, 4);
   EXPECT_EQ(spec.final_norm.eps, 1e-6);
-  EXPECT_EQ(spec.layers[0].attention.q.bias, "");
+  EXPECT_EQ(spec.layers[0].attention().q.bias, "");
   EXPECT_FALSE(spec.tied);
   EXPECT_EQ(std::get<MlpSpec>(spec.layers[0].mlp).activation, Activation::silu);
 
   model.config["head_dim"] = nullptr;
-  EXPECT_EQ(read(model).layers[0].attention.head_dim, 4);
+  EXPECT_EQ(read(model).layers[0].attention().head_dim, 4);
 }
 
 TEST(Config, Qwen3HeadsHave128ComponentsByDefault) {
@@ -65,7 +65,7 @@ TEST(Config, Qwen3HeadsHave128ComponentsByDefault) {
   for (const std::string layer : {"model.layers.0.self_attn.", "model.layers.1.self_attn."}) {
     model.tensors[layer + "q_norm.weight"] = model.tensors[layer + "k_norm.weight"] = {128};
   }
-  EXPECT_EQ(read(model).layers[0].attention.q.out, 4 * 128);
+  EXPECT_EQ(read(model).layers[0].attention().q.out, 4 * 128);
 }
 
 TEST(Config, ActivationsHaveSeveralNames) {
@@ -88,8 +88,8 @@ TEST(Config, NamesMayStandUnderOtherPrefixes) {
       model.tensors[name.starts_with("model.") ? prefix + name.substr(6) : name] = shape;
     }
     const ModelSpec spec = read(model);
-    EXPECT_EQ(spec.layers[1].attention.q.module, prefix + "layers.1.self_attn.q_proj");
-    EXPECT_EQ(spec.layers[1].attention.q.dense_name, "model.layers.1.self_attn.q_proj.weight");
+    EXPECT_EQ(spec.layers[1].attention().q.module, prefix + "layers.1.self_attn.q_proj");
+    EXPECT_EQ(spec.layers[1].attention().q.dense_name, "model.layers.1.self_attn.q_proj.weight");
     EXPECT_EQ(spec.embedding, prefix + "embed_tokens");
     EXPECT_EQ(spec.embedding_dense_name, "model.embed_tokens.weight");
     EXPECT_EQ(spec.head.module, "lm_head");
@@ -137,14 +137,14 @@ TEST(Config, BiasesFollowTheirKeys) {
     model.tensors[layer + "k_proj.bias"] = model.tensors[layer + "v_proj.bias"] = {16};
     model.tensors[layer + "o_proj.bias"] = {16};
   }
-  EXPECT_EQ(read(model).layers[1].attention.o.bias, "model.layers.1.self_attn.o_proj.bias");
+  EXPECT_EQ(read(model).layers[1].attention().o.bias, "model.layers.1.self_attn.o_proj.bias");
   model.config["attention_bias"] = false;
-  EXPECT_EQ(read(model).layers[1].attention.o.bias, "");
+  EXPECT_EQ(read(model).layers[1].attention().o.bias, "");
 
   model.config["model_type"] = "qwen2";
   const ModelSpec qwen2 = read(model);
-  EXPECT_EQ(qwen2.layers[1].attention.v.bias, "model.layers.1.self_attn.v_proj.bias");
-  EXPECT_EQ(qwen2.layers[1].attention.o.bias, "");
+  EXPECT_EQ(qwen2.layers[1].attention().v.bias, "model.layers.1.self_attn.v_proj.bias");
+  EXPECT_EQ(qwen2.layers[1].attention().o.bias, "");
 }
 
 TEST(Windows, OfQwenBeginAtALayerAndOnlyWhenUsed) {
@@ -155,7 +155,7 @@ TEST(Windows, OfQwenBeginAtALayerAndOnlyWhenUsed) {
   }
   const auto windows = [&] {
     const ModelSpec spec = read(model);
-    return std::vector{spec.layers[0].attention.window, spec.layers[1].attention.window};
+    return std::vector{spec.layers[0].attention().window, spec.layers[1].attention().window};
   };
   EXPECT_EQ(windows(), (std::vector<int64_t>{0, 0}));
   model.config["use_sliding_window"] = true;

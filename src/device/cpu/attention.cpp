@@ -49,6 +49,22 @@ ASSAY_CLONES float softmax_row(float* scores, int64_t first, int64_t last, int64
   return simd::sum(total) + std::exp(sink - top);
 }
 
+/// scores [first, last) become capped(scale * score) + bias.
+ASSAY_CLONES void shape_row(float* scores, int64_t first, int64_t last, float scale, float softcap, const float* bias) {
+  const float before = softcap > 0 ? scale / softcap : scale, after = softcap > 0 ? softcap : 1;
+  for (int64_t i = first; i < last; i += kLanes) {
+    const int64_t n = last - i < kLanes ? last - i : kLanes;
+    Floats v, b{};
+    simd::load_part(scores + i, n, 0, v);
+    if (bias) simd::load_part(bias + i, n, 0, b);
+    v = v * before;
+    const Floats poison = v - v;  // a cap must not hide an Inf
+    if (softcap > 0) simd::tanh(v);
+    v = v * after + b + poison;
+    for (int64_t l = 0; l < n; ++l) scores[i + l] = v[l];
+  }
+}
+
 /// Operands of one attention call: head-major copies, so that each product sees dense matrices, rounded if need be.
 struct Operands {
   Precision precision;  // of the arithmetic
@@ -80,6 +96,14 @@ int64_t width_of_values(const AttentionShape& shape) {
   return shape.value_dim > 0 ? shape.value_dim : shape.head_dim;
 }
 
+/// The first key that a query sees.
+int64_t oldest_key(const AttentionShape& shape, int64_t position) {
+  int64_t oldest = 0;
+  if (shape.window > 0) oldest = std::max(oldest, position - shape.window + 1);
+  if (shape.chunk > 0) oldest = std::max(oldest, position / shape.chunk * shape.chunk);
+  return oldest;
+}
+
 /// One query tile of one head. keys and values: the head's [padded length, head_dim] and [padded length, value_dim].
 void attend(const Operands& operands, Matrix q, Matrix out, int64_t sequence, int64_t tile, int64_t length,
             int64_t head, const AttentionShape& shape, const std::byte* keys, const std::byte* values) {
@@ -87,8 +111,7 @@ void attend(const Operands& operands, Matrix q, Matrix out, int64_t sequence, in
   const int64_t d = shape.head_dim, value_dim = width_of_values(shape);
   const int64_t first_query = tile * kQueryTile, queries = std::min(kQueryTile, length - first_query);
   const int64_t last_key = round_up(first_query + queries, kQueryTile);
-  const int64_t first_key =
-      shape.window > 0 ? std::max<int64_t>(0, first_query - shape.window + 1) / kQueryTile * kQueryTile : 0;
+  const int64_t first_key = oldest_key(shape, first_query) / kQueryTile * kQueryTile;
   const int64_t width = last_key - first_key;
   const auto skipped = [&](int64_t row) { return static_cast<size_t>(first_key * row) * operands.element_bytes(); };
 
@@ -98,11 +121,15 @@ void attend(const Operands& operands, Matrix q, Matrix out, int64_t sequence, in
   Gemm::get(operands.element, Gemm::Layout::transposed, kQueryTile, width, d).run(query, keys + skipped(d), scores);
 
   const float sink = shape.sinks ? shape.sinks[head] : -INFINITY;
+  const float* bias = shape.key_bias ? shape.key_bias + head * length + first_key : nullptr;
+  const bool shaped = shape.softcap > 0 || bias;
   float sums[kQueryTile];
   for (int64_t r = 0; r < kQueryTile; ++r) {
     const int64_t position = std::min(first_query + r, length - 1);  // rows of padding repeat the last query
-    const int64_t oldest = shape.window > 0 ? std::max<int64_t>(0, position - shape.window + 1) : 0;
-    sums[r] = softmax_row(scores + r * width, oldest - first_key, position + 1 - first_key, width, shape.scale, sink);
+    const int64_t first = oldest_key(shape, position) - first_key, last = position + 1 - first_key;
+    float* row = scores + r * width;
+    if (shaped) shape_row(row, first, last, shape.scale, shape.softcap, bias);
+    sums[r] = softmax_row(row, first, last, width, shaped ? 1 : shape.scale, sink);
   }
   const void* weights = scores;
   if (operands.precision == Precision::bf16) {

@@ -24,12 +24,14 @@ class CpuDevice final : public Device {
 
   void add_bias(Matrix y, const float* bias) override;
   void rms_norm(Matrix x, const float* weight, float eps, Matrix y) override;
+  void layer_norm(Matrix x, const float* weight, const float* bias, float eps, Matrix y) override;
   void rope(Matrix x, int64_t head_dim, std::span<const int32_t> positions, const float* cos, const float* sin,
             int64_t pairs, bool interleaved) override;
   void attention(Matrix q, Matrix k, Matrix v, Matrix out, int64_t length, const AttentionShape& shape,
                  Precision precision) override;
   void gate(Gate act, Matrix gate, Matrix up) override;
   void activate(Gate act, Matrix x) override;
+  void xielu(const XieluShape& shape, Matrix x) override;
   void causal_conv(Matrix x, const float* weight, int64_t kernel, const float* bias, bool silu, int64_t length,
                    Matrix y) override;
   void time_steps(Matrix dt, const float* bias, const float* a_log, float low, float high, Matrix decay) override;
@@ -41,6 +43,9 @@ class CpuDevice final : public Device {
   void gather(Matrix x, std::span<const int32_t> rows, Matrix out) override;
   void scatter_add(Matrix x, std::span<const int32_t> rows, std::span<const float> scale, Matrix y) override;
   void add(Matrix x, Matrix y) override;
+  void scale(float factor, Matrix x) override;
+  void clamp(Matrix x, float limit) override;
+  void scale_rows(Matrix x, std::span<const float> factors) override;
   void copy(Matrix x, Matrix y) override;
   void reduce_logits(Matrix x, const Weight& weight, int64_t first_id, const LogitSinks& sinks) override;
   bool all_finite(Matrix x) override;

@@ -10,6 +10,9 @@ void to_bf16(const float* values, int64_t count, uint16_t* out);
 /// The same, kept as float32.
 void round_to_bf16(float* values, int64_t count);
 
+/// Makes logits of products [rows, cols] with the weight's rows from `first` on.
+void shape_logits(const LogitShape& shape, int64_t first, int64_t cols, int64_t rows, float* products);
+
 // One row of logits, of the ids from first_id on, folded into a running state.
 
 /// Clamps the logits at -200 from below, in place.

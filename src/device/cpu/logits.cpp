@@ -53,7 +53,28 @@ ASSAY_CLONES double sum_exp(const float* x, int64_t count, float max) {
   return total;
 }
 
+ASSAY_CLONES void shape_row(float* x, int64_t count, const float* bias, float multiplier, float softcap) {
+  const float before = softcap > 0 ? multiplier / softcap : multiplier, after = softcap > 0 ? softcap : 1;
+  for (int64_t i = 0; i < count; i += simd::kLanes) {
+    const int64_t n = count - i < simd::kLanes ? count - i : simd::kLanes;
+    simd::Floats v, b{};
+    simd::load_part(x + i, n, 0, v);
+    if (bias) simd::load_part(bias + i, n, 0, b);
+    v = (v + b) * before;
+    const simd::Floats poison = v - v;  // a cap must not hide an Inf
+    if (softcap > 0) simd::tanh(v);
+    v = v * after + poison;
+    for (int64_t l = 0; l < n; ++l) x[i + l] = v[l];
+  }
+}
+
 }  // namespace
+
+void shape_logits(const LogitShape& shape, int64_t first, int64_t cols, int64_t rows, float* products) {
+  const float* bias = shape.bias.floats() > 0 ? shape.bias.data() + first : nullptr;
+  if (!bias && shape.multiplier == 1 && shape.softcap == 0) return;
+  for (int64_t r = 0; r < rows; ++r) shape_row(products + r * cols, cols, bias, shape.multiplier, shape.softcap);
+}
 
 void fold_logits(float* logits, int64_t count, int64_t first_id, int32_t target, LogitSummary& state) {
   const float top = clamp_and_max(logits, count, state.finite);

@@ -160,6 +160,7 @@ class ReferencePanels {
   void compute(const Panel& own, int64_t count) {
     logits_ = result_scratch(own.rows, Side::reference);
     product(weight_, own).run(operand_, own.packed.data(), logits_);
+    shape_logits(weight_.logits, own.first, own.rows, count, logits_);
     clamp_logits(logits_, count * own.rows);
     computed_ = next_;
   }
@@ -186,6 +187,7 @@ void CpuDevice::reduce_logits(Matrix x, const Weight& weight, int64_t first_id, 
     for (const Panel& panel : w.panels) {
       float* logits = result_scratch(panel.rows);
       product(w, panel).run(a, panel.packed.data(), logits);
+      shape_logits(w.logits, panel.first, panel.rows, count, logits);
       const int64_t id = first_id + panel.first;
       for (int64_t r = 0; r < count; ++r) {
         float* row = logits + r * panel.rows;

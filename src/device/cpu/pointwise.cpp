@@ -39,6 +39,27 @@ ASSAY_CLONES float sum_of_squares(const float* x, int64_t count) {
   return simd::sum(total) + rest;
 }
 
+ASSAY_CLONES float sum_of(const float* x, int64_t count) {
+  Floats total{};
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    Floats v;
+    simd::load(x + i, v);
+    total += v;
+  }
+  float rest = 0;
+  for (; i < count; ++i) rest += x[i];
+  return simd::sum(total) + rest;
+}
+
+ASSAY_CLONES void centered(const float* x, float mean, int64_t count, float* y) {
+  for (int64_t i = 0; i < count; ++i) y[i] = x[i] - mean;
+}
+
+ASSAY_CLONES void clamped(float* x, float limit, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) x[i] = x[i] > limit ? limit : x[i] < -limit ? -limit : x[i];
+}
+
 ASSAY_CLONES void scaled(const float* x, const float* weight, float factor, int64_t count, float* y) {
   if (weight) {
     for (int64_t i = 0; i < count; ++i) y[i] = weight[i] * (x[i] * factor);
@@ -64,59 +85,6 @@ ASSAY_CLONES void rotate_interleaved(float* head, const float* cos, const float*
     const float a = head[2 * i], b = head[2 * i + 1];
     head[2 * i] = a * cos[i] - b * sin[i];
     head[2 * i + 1] = b * cos[i] + a * sin[i];
-  }
-}
-
-/// x / (1 + e^-x) * up
-ASSAY_CLONES void silu_gate(float* gate, const float* up, int64_t count) {
-  for (int64_t i = 0; i < count; i += kLanes) {
-    Floats x, u, e;
-    const int64_t n = count - i;
-    if (n >= kLanes) {
-      simd::load(gate + i, x);
-      simd::load(up + i, u);
-    } else {
-      simd::load_part(gate + i, n, 0, x);
-      simd::load_part(up + i, n, 0, u);
-    }
-    e = -x;
-    simd::exp(e);
-    x = x / (e + 1.0f) * u;
-    if (n >= kLanes) {
-      simd::store(gate + i, x);
-    } else {
-      for (int64_t l = 0; l < n; ++l) gate[i + l] = x[l];
-    }
-  }
-}
-
-float activated(Device::Gate act, float x) {
-  switch (act) {
-    case Device::Gate::gelu:
-      return 0.5f * x * (1.0f + std::erf(x * 0.70710678f));
-    case Device::Gate::gelu_tanh:
-      return 0.5f * x * (1.0f + std::tanh(0.79788456f * (x + 0.044715f * x * x * x)));
-    case Device::Gate::relu:
-      return x > 0 ? x : 0 * x;
-    case Device::Gate::relu2:
-      return x > 0 ? x * x : 0 * x;
-    case Device::Gate::silu:
-      return x / (1.0f + std::exp(-x));
-    case Device::Gate::sigmoid:
-      return 1.0f / (1.0f + std::exp(-x));
-    case Device::Gate::identity:
-      return x;
-    case Device::Gate::clamped_swiglu:
-      break;  // has two operands
-  }
-  ASSAY_CHECK(false);
-  return 0;
-}
-
-void clamped_swiglu(float* gate, const float* up, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) {
-    const float g = gate[i] > 7 ? 7 : gate[i], u = up[i] > 7 ? 7 : up[i] < -7 ? -7 : up[i];
-    gate[i] = (u + 1) * g / (1 + std::exp(-1.702f * g));
   }
 }
 
@@ -165,6 +133,20 @@ void CpuDevice::rms_norm(Matrix x, const float* weight, float eps, Matrix y) {
   });
 }
 
+void CpuDevice::layer_norm(Matrix x, const float* weight, const float* bias, float eps, Matrix y) {
+  ASSAY_CHECK(x.rows == y.rows && x.cols == y.cols);
+  const auto width = static_cast<float>(x.cols);
+  for_row_tiles(x.rows, 64, [&](int64_t first, int64_t count) {
+    for (int64_t r = first; r < first + count; ++r) {
+      float* out = y.row(r);
+      centered(x.row(r), sum_of(x.row(r), x.cols) / width, x.cols, out);
+      const float variance = sum_of_squares(out, x.cols) / width;
+      scaled(out, weight, 1.0f / std::sqrt(variance + eps), x.cols, out);
+      if (bias) plus(bias, x.cols, out);
+    }
+  });
+}
+
 void CpuDevice::rope(Matrix x, int64_t head_dim, std::span<const int32_t> positions, const float* cos, const float* sin,
                      int64_t pairs, bool interleaved) {
   ASSAY_CHECK(x.cols % head_dim == 0 && 2 * pairs <= head_dim && static_cast<int64_t>(positions.size()) == x.rows);
@@ -182,28 +164,22 @@ void CpuDevice::rope(Matrix x, int64_t head_dim, std::span<const int32_t> positi
   });
 }
 
-void CpuDevice::gate(Gate act, Matrix gate, Matrix up) {
-  ASSAY_CHECK(gate.rows == up.rows && gate.cols == up.cols);
-  for_row_tiles(gate.rows, 16, [&](int64_t first, int64_t count) {
-    for (int64_t r = first; r < first + count; ++r) {
-      float* g = gate.row(r);
-      const float* u = up.row(r);
-      if (act == Gate::silu) {
-        silu_gate(g, u, gate.cols);
-      } else if (act == Gate::clamped_swiglu) {
-        clamped_swiglu(g, u, gate.cols);
-      } else {
-        for (int64_t c = 0; c < gate.cols; ++c) g[c] = activated(act, g[c]) * u[c];
-      }
-    }
+void CpuDevice::scale(float factor, Matrix x) {
+  for_row_tiles(x.rows, 64, [&](int64_t first, int64_t count) {
+    for (int64_t r = first; r < first + count; ++r) scaled(x.row(r), nullptr, factor, x.cols, x.row(r));
   });
 }
 
-void CpuDevice::activate(Gate act, Matrix x) {
-  for_row_tiles(x.rows, 16, [&](int64_t first, int64_t count) {
-    for (int64_t r = first; r < first + count; ++r) {
-      for (int64_t c = 0; c < x.cols; ++c) x.row(r)[c] = activated(act, x.row(r)[c]);
-    }
+void CpuDevice::scale_rows(Matrix x, std::span<const float> factors) {
+  ASSAY_CHECK(static_cast<int64_t>(factors.size()) == x.rows);
+  for_row_tiles(x.rows, 64, [&](int64_t first, int64_t count) {
+    for (int64_t r = first; r < first + count; ++r) scaled(x.row(r), nullptr, factors[r], x.cols, x.row(r));
+  });
+}
+
+void CpuDevice::clamp(Matrix x, float limit) {
+  for_row_tiles(x.rows, 64, [&](int64_t first, int64_t count) {
+    for (int64_t r = first; r < first + count; ++r) clamped(x.row(r), limit, x.cols);
   });
 }
 

@@ -17,8 +17,9 @@ struct RopeDefaults {
   bool interleaved = false;
 };
 
-/// The rotary embedding of a head, from `rope_parameters` or from `rope_theta` and `rope_scaling`.
-RopeSpec read_rope(Keys& keys, int64_t head_dim, const RopeDefaults& defaults = {});
+/// The rotary embedding of a head, from `rope_parameters` or from `rope_theta` and `rope_scaling`. Newer configs may
+/// have rope parameters for each `layer_type`.
+RopeSpec read_rope(Keys& keys, int64_t head_dim, const RopeDefaults& defaults = {}, const char* layer_type = nullptr);
 
 /// "hidden_act" and the like.
 Activation read_activation(Keys& keys, const char* key, const char* otherwise);
@@ -30,50 +31,106 @@ std::vector<int64_t> read_windows(Keys& keys, int64_t layers, int64_t window,
 /// Qwen's rule: `use_sliding_window`, then the layers from `max_window_layers` on.
 std::vector<int64_t> read_qwen_windows(Keys& keys, int64_t layers);
 
-struct DecoderDefaults {
-  double norm_eps = 1e-6;
-  int64_t head_dim = 0;  ///< 0: hidden / heads
-  bool tied = false;
-  RopeDefaults rope = {};
+/// Stored names, relative to the decoder and to the part that they belong to. Empty: not there.
+struct Names {
+  std::string plain = "model.";  ///< prefix of the decoder in a plain checkpoint
+  std::string embedding = "embed_tokens", layers = "layers", final_norm = "norm";
+  std::string attention = "self_attn", q = "q_proj", k = "k_proj", v = "v_proj", o = "o_proj";
+  std::string qkv;  ///< one module instead of q, k and v
+  std::string q_norm = "q_norm", k_norm = "k_norm";
+  std::string mlp = "mlp", gate = "gate_proj", up = "up_proj", down = "down_proj";
+  std::string gate_up;  ///< one module instead of gate and up, the gate's rows first
+  std::string attention_norm = "input_layernorm", attention_output_norm;
+  std::string mlp_norm = "post_attention_layernorm", mlp_output_norm;
 };
 
-/// Sizes and switches of a Llama-like decoder. read_decoder() fills what the common keys say; an architecture sets the
-/// rest.
+/// Where a config says what, if not as Llama's does. The usual key counts too where the other is absent.
+struct DecoderKeys {
+  const char* hidden = "hidden_size";
+  const char* intermediate = "intermediate_size";
+  const char* layers = "num_hidden_layers";
+  const char* heads = "num_attention_heads";
+  const char* kv_heads = "num_key_value_heads";
+  const char* positions = "max_position_embeddings";
+  const char* norm_eps = "rms_norm_eps";
+  const char* activation = "hidden_act";
+};
+
+/// What holds where the config does not say. A size of 0 has to be said.
+struct DecoderDefaults {
+  double norm_eps = 1e-6;
+  int64_t vocab = 0;
+  int64_t heads = 0;
+  int64_t kv_heads = 0;   ///< 0: heads
+  int64_t head_dim = 0;   ///< 0: hidden / heads
+  int64_t mlp_ratio = 0;  ///< intermediate / hidden
+  const char* activation = "silu";
+  bool tied = false;
+  bool has_rope = true;
+  RopeDefaults rope = {};
+  DecoderKeys keys = {};
+  Names names = {};
+};
+
+/// Sizes and switches of a decoder. read_decoder() fills what the common keys say; an architecture sets the rest.
 struct Decoder {
+  Names names;
   int64_t vocab = 0, hidden = 0, layers = 0, heads = 0, kv_heads = 0, head_dim = 0, intermediate = 0;
   int64_t max_positions = 0;
-  double norm_eps = 0;
   Activation activation = Activation::silu;
   bool tied = false;
-  RopeSpec rope;
+  NormStyle norm;
 
-  bool qkv_bias = false, o_bias = false, mlp_bias = false;
-  bool qk_norm = false;          ///< RMS norm of each head's q and k
+  std::vector<RopeSpec> ropes;   ///< read_decoder() makes the first
+  std::vector<int> layer_ropes;  ///< of each layer, -1 = none; empty: the first for all, if there is one
   std::vector<int64_t> windows;  ///< of each layer; empty: none
+
+  bool qkv_bias = false, o_bias = false, mlp_bias = false, head_bias = false;
+  bool gated = true;      ///< down(act(gate(x)) * up(x)), not down(act(up(x)))
+  bool parallel = false;  ///< as LayerSpec has it
+
+  /// Rows of a fused qkv: all of q, k, v one after the other, or for each kv head its queries, key and value.
+  enum class Qkv : uint8_t { whole, by_kv_head };
+  Qkv qkv_layout = Qkv::whole;
+  /// Norm of q and k: one for all heads, a weight for each head, or over all heads at once.
+  enum class QkNorm : uint8_t { none, head, each_head, all_heads };
+  QkNorm qk_norm = QkNorm::none;
+  NormStyle qk_norm_style;  ///< read_decoder() makes it `norm`
+
+  double score_scale = 0;  ///< read_decoder() makes it 1 / sqrt(head_dim)
+  double score_softcap = 0, clip_qkv = 0;
+  double embedding_multiplier = 1, residual_multiplier = 1, logit_multiplier = 1, logit_softcap = 0;
 };
 
 Decoder read_decoder(Source& source, const DecoderDefaults& defaults = {});
 
-/// Parts of a layer with Llama's names and maths. `module` is relative to the decoder: "layers.0.mlp".
+/// Parts of a layer. `module` is relative to the decoder: "layers.0.mlp".
 AttentionSpec attention(const Source& source, const Decoder& decoder, int64_t layer);
-MlpSpec gated_mlp(const Source& source, const Decoder& decoder, const std::string& module, int64_t intermediate);
+MlpSpec mlp(const Source& source, const Decoder& decoder, const std::string& module, int64_t intermediate);
 LayerSpec decoder_layer(const Source& source, const Decoder& decoder, int64_t layer);
 /// The same around another MLP.
-LayerSpec decoder_layer(const Source& source, const Decoder& decoder, int64_t layer,
-                        std::variant<MlpSpec, MoeSpec> mlp);
+LayerSpec decoder_layer(const Source& source, const Decoder& decoder, int64_t layer, FeedForwardSpec mlp);
+/// "layers.0." and what follows.
+std::string layer_name(const Decoder& decoder, int64_t layer, const std::string& part);
 
 struct MoeShape {
-  int64_t experts = 0, top_k = 0, intermediate = 0;
-  bool renormalize = true;
-  const char *gate = "gate_proj", *up = "up_proj", *down = "down_proj";
+  RoutingSpec routing;
+  int64_t experts = 0, intermediate = 0;
+  int64_t shared_intermediate = 0;  ///< 0: no shared expert
+  std::string router = "gate", expert = "experts", gate = "gate_proj", up = "up_proj", down = "down_proj";
+  std::string shared = "shared_experts", shared_gate;
 };
 
 /// The number of experts, num_experts_per_tok, and the size of an expert.
 MoeShape read_moe(Keys& keys, const char* experts_key, const char* intermediate_key);
 
-/// Router `module`.gate, and experts stored one by one (`module`.experts.0.gate_proj) or stacked: experts.gate_up_proj
-/// [experts, 2 * intermediate, hidden] with the gates first, experts.down_proj [experts, hidden, intermediate].
+/// Router and experts below `module`. Experts are stored one by one (experts.0.gate_proj) or stacked:
+/// experts.gate_up_proj [experts, 2 * intermediate, hidden] with the gates first, experts.down_proj [experts, hidden,
+/// intermediate].
 MoeSpec moe(const Source& source, const Decoder& decoder, const std::string& module, const MoeShape& shape);
+/// Expert `index` of stacks `gate_up` and `down` of that layout, which are tensors of these names.
+MlpSpec stacked_expert(const Source& source, const Decoder& decoder, const std::string& gate_up,
+                       const std::string& down, const std::string& dense_name, const MoeShape& shape, int64_t index);
 
 /// The whole model; `layer` makes each layer, decoder_layer() where it is not given.
 ModelSpec build(const Source& source, const Decoder& decoder, const std::function<LayerSpec(int64_t)>& layer = {});

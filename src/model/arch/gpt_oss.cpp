@@ -17,7 +17,8 @@ LinearSpec part(const Source& source, const std::string& name, int64_t experts, 
   linear.out = out;
   linear.in = in;
   linear.first_row = first;
-  linear.row_step = step;
+  if (step > 1) linear.run = 1;
+  linear.stride = step;
   linear.stored_rows = experts * rows;
   linear.bias = linear.module + "_bias";
   const bool packed = source.checkpoint.find(linear.module + "_blocks") != nullptr;
@@ -30,10 +31,9 @@ MoeSpec experts_of(const Source& source, const Decoder& d, const MoeShape& shape
   const int64_t wide = 2 * shape.intermediate;
   MoeSpec moe;
   moe.router = source.linear(mlp + ".router", shape.experts, d.hidden, true);
-  moe.top_k = shape.top_k;
-  moe.renormalize = true;  // softmax over the chosen logits alone is the same
+  moe.routing = shape.routing;  // softmax over the chosen logits alone is softmax over all, renormalized
   for (int64_t e = 0; e < shape.experts; ++e) {
-    const std::string expert = Source::dense(fmt::format("{}{}.", stack, e));
+    const std::string expert = source.dense(fmt::format("{}{}.", stack, e));
     const auto gate_up = [&](int64_t parity, const char* what) {
       return part(source, stack + "gate_up_proj", shape.experts, wide, d.hidden, e * wide + parity, shape.intermediate,
                   2, expert + what);
@@ -60,7 +60,7 @@ ModelSpec gpt_oss(Source& source) {
   const MoeShape shape = read_moe(keys, "num_local_experts", "intermediate_size");
   return build(source, decoder, [&](int64_t layer) {
     LayerSpec spec = decoder_layer(source, decoder, layer, experts_of(source, decoder, shape, layer));
-    spec.attention.sinks = source.stored(fmt::format("layers.{}.self_attn.sinks", layer));
+    spec.attention().sinks = source.stored(fmt::format("layers.{}.self_attn.sinks", layer));
     return spec;
   });
 }

@@ -11,29 +11,11 @@ namespace {
 constexpr int64_t kMaxExperts = 1 << 16;
 
 MlpSpec stored_alone(const Source& source, const Decoder& d, const std::string& expert, const MoeShape& shape) {
+  const int64_t intermediate = shape.intermediate;
   return {.activation = d.activation,
-          .gate = source.linear(expert + "." + shape.gate, shape.intermediate, d.hidden),
-          .up = source.linear(expert + "." + shape.up, shape.intermediate, d.hidden),
-          .down = source.linear(expert + "." + shape.down, d.hidden, shape.intermediate)};
-}
-
-/// Rows of a stacked tensor [experts, rows, in], seen as the matrix [experts * rows, in].
-LinearSpec slice(const StoredTensor& stack, int64_t first, int64_t out, std::string dense_name) {
-  LinearSpec linear;
-  linear.module = stack.name;
-  linear.dense_name = std::move(dense_name);
-  linear.out = out;
-  linear.in = stack.shape[2];
-  linear.first_row = first;
-  linear.stored_rows = stack.shape[0] * stack.shape[1];
-  return linear;
-}
-
-const StoredTensor& stack_of(const Source& source, const std::string& name, const std::vector<int64_t>& shape) {
-  const StoredTensor& stack = source.checkpoint.at(source.stored(name));
-  if (stack.shape == shape) return stack;
-  fail("{}: tensor {}: config.json calls for shape [{}, {}, {}], found {}", source.checkpoint.path().string(),
-       printable(stack.name), shape[0], shape[1], shape[2], stack.describe());
+          .gate = source.linear(expert + "." + shape.gate, intermediate, d.hidden, d.mlp_bias),
+          .up = source.linear(expert + "." + shape.up, intermediate, d.hidden, d.mlp_bias),
+          .down = source.linear(expert + "." + shape.down, d.hidden, intermediate, d.mlp_bias)};
 }
 
 }  // namespace
@@ -42,35 +24,51 @@ MoeShape read_moe(Keys& keys, const char* experts_key, const char* intermediate_
   MoeShape shape;
   shape.experts = keys.size(experts_key);
   if (shape.experts > kMaxExperts) keys.refuse(experts_key, fmt::format("at most {} experts", kMaxExperts));
-  shape.top_k = keys.size("num_experts_per_tok");
-  if (shape.top_k > shape.experts) keys.refuse("num_experts_per_tok", fmt::format("at most {}", shape.experts));
+  shape.routing.top_k = keys.size("num_experts_per_tok");
+  if (shape.routing.top_k > shape.experts) keys.refuse("num_experts_per_tok", fmt::format("at most {}", shape.experts));
   shape.intermediate = keys.size(intermediate_key);
   return shape;
 }
 
+MlpSpec stacked_expert(const Source& source, const Decoder& d, const std::string& gate_up, const std::string& down,
+                       const std::string& dense_name, const MoeShape& shape, int64_t index) {
+  const int64_t wide = shape.intermediate;
+  const std::string first = source.tensor(gate_up, {shape.experts, 2 * wide, d.hidden});
+  const std::string second = source.tensor(down, {shape.experts, d.hidden, wide});
+  const std::string expert = source.dense(dense_name) + ".";
+  const auto slice = [&](const std::string& stack, int64_t rows, int64_t first_row, int64_t out, int64_t in,
+                         const std::string& name) {
+    LinearSpec linear;
+    linear.module = stack;
+    linear.dense_name = expert + name + ".weight";
+    linear.out = out;
+    linear.in = in;
+    linear.first_row = rows * index + first_row;
+    linear.stored_rows = rows * shape.experts;
+    return linear;
+  };
+  return {.activation = d.activation,
+          .gate = slice(first, 2 * wide, 0, wide, d.hidden, shape.gate),
+          .up = slice(first, 2 * wide, wide, wide, d.hidden, shape.up),
+          .down = slice(second, d.hidden, 0, d.hidden, wide, shape.down)};
+}
+
 MoeSpec moe(const Source& source, const Decoder& d, const std::string& module, const MoeShape& shape) {
   MoeSpec moe;
-  moe.router = source.linear(module + ".gate", shape.experts, d.hidden);
-  moe.top_k = shape.top_k;
-  moe.renormalize = shape.renormalize;
+  moe.router = source.linear(module + "." + shape.router, shape.experts, d.hidden);
+  moe.routing = shape.routing;
 
-  const std::string experts = module + ".experts";
-  if (!source.has_module(source.stored(experts + ".gate_up_proj"))) {
-    for (int64_t e = 0; e < shape.experts; ++e) {
-      moe.experts.push_back(stored_alone(source, d, fmt::format("{}.{}", experts, e), shape));
-    }
-    return moe;
-  }
-  const int64_t wide = shape.intermediate;
-  const StoredTensor& gate_up = stack_of(source, experts + ".gate_up_proj", {shape.experts, 2 * wide, d.hidden});
-  const StoredTensor& down = stack_of(source, experts + ".down_proj", {shape.experts, d.hidden, wide});
+  const std::string experts = module + "." + shape.expert;
+  const bool stacked = source.has_module(source.stored(experts + ".gate_up_proj"));
   for (int64_t e = 0; e < shape.experts; ++e) {
-    const std::string expert = Source::dense(fmt::format("{}.{}.", experts, e));
-    moe.experts.push_back({.activation = d.activation,
-                           .gate = slice(gate_up, 2 * wide * e, wide, expert + shape.gate + ".weight"),
-                           .up = slice(gate_up, 2 * wide * e + wide, wide, expert + shape.up + ".weight"),
-                           .down = slice(down, d.hidden * e, d.hidden, expert + shape.down + ".weight")});
+    const std::string expert = fmt::format("{}.{}", experts, e);
+    moe.experts.push_back(
+        stacked ? stacked_expert(source, d, experts + ".gate_up_proj", experts + ".down_proj", expert, shape, e)
+                : stored_alone(source, d, expert, shape));
   }
+  if (shape.shared_intermediate > 0)
+    moe.shared = mlp(source, d, module + "." + shape.shared, shape.shared_intermediate);
+  if (!shape.shared_gate.empty()) moe.shared_gate = source.linear(module + "." + shape.shared_gate, 1, d.hidden);
   return moe;
 }
 

@@ -22,12 +22,12 @@ ModelSpec qwen3_moe(Source& source) {
   Keys& keys = source.keys;
   Decoder decoder = read_decoder(source);
   decoder.qkv_bias = decoder.o_bias = keys.boolean_or("attention_bias", false);
-  decoder.qk_norm = true;
+  decoder.qk_norm = Decoder::QkNorm::head;
   refuse_windows(keys);
 
   MoeShape shape =
       read_moe(keys, keys.has("num_experts") ? "num_experts" : "num_local_experts", "moe_intermediate_size");
-  shape.renormalize = keys.boolean_or("norm_topk_prob", false);
+  shape.routing.renormalize = keys.boolean_or("norm_topk_prob", false);
   const std::vector<int64_t> dense = keys.integers("mlp_only_layers");
   const int64_t step = keys.size_or("decoder_sparse_step", 1);
   return build(source, decoder, [&](int64_t layer) {

@@ -108,11 +108,12 @@ void read_scaling(Keys& keys, Keys& section, RopeSpec& rope) {
 
 }  // namespace
 
-RopeSpec read_rope(Keys& keys, int64_t head_dim, const RopeDefaults& defaults) {
+RopeSpec read_rope(Keys& keys, int64_t head_dim, const RopeDefaults& defaults, const char* layer_type) {
   // A rope_scaling replaces rope_parameters, as it does in the library.
   keys.ignore({"rope_parameters"});
   Keys* section = keys.section("rope_scaling");
   if (!section) section = keys.section("rope_parameters");
+  if (section && layer_type && section->has(layer_type)) section = section->section(layer_type);
 
   RopeSpec rope;
   rope.interleaved = defaults.interleaved;

@@ -1,0 +1,49 @@
+#pragma once
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "forward/linear.h"
+#include "model/rope.h"
+
+namespace assay {
+
+/// Wall time by stage, as seen by the main thread.
+class StageTimes {
+ public:
+  /// Runs `work` and books its time under `stage`.
+  template <class Work>
+  auto time(const char* stage, Work&& work) {
+    const Booking booking{*this, stage, now()};
+    return work();
+  }
+  const std::map<std::string, double>& seconds() const { return seconds_; }
+
+ private:
+  struct Booking {
+    StageTimes& times;
+    const char* stage;
+    double start;
+    ~Booking() { times.seconds_[stage] += now() - start; }
+  };
+  static double now();
+  std::map<std::string, double> seconds_;
+};
+
+/// What all blocks of one run share.
+struct RunContext {
+  Device& device;
+  WeightStore& store;
+  Workspace workspace;
+  StageTimes times;
+  const EvalOptions& options;
+  int64_t length;                                       // of every sequence
+  std::vector<RopeTable> ropes;                         // on the host
+  std::vector<std::pair<Buffer, Buffer>> rope_buffers;  // cos, sin, [length, pairs]
+
+  /// Position of each of `rows` rows, which are whole sequences.
+  std::vector<int32_t> positions(int64_t rows) const;
+};
+
+}  // namespace assay
