@@ -151,7 +151,7 @@ CacheKey Benchmark::key_of(const Checkpoint& checkpoint, const ModelEntry& entry
   key.kv_cache = result.kv_cache;
   key.noise = entry.noise;
   key.vocabulary = data_.vocabulary;
-  if (compared(entry)) key.reference = reference_key_;
+  if (compared(entry)) key.reference = reference_key_ + (options_.jensen_shannon ? "with Jensen-Shannon" : "");
   if (!cache_.enabled()) return key;
   Progress progress(console_, "Loading checkpoint shards", static_cast<double>(checkpoint.file_bytes()) / 1e6, "MB");
   key.content = cache_.content_hash(checkpoint, [&](uint64_t done, uint64_t total) {
@@ -169,6 +169,7 @@ EvalResult Benchmark::evaluate_model(const OpenModel& model, const ModelEntry& e
   options.memory_bytes = options_.memory_bytes;
   options.noise = entry.noise;
   options.vocabulary = data_.vocabulary;
+  options.jensen_shannon = options_.jensen_shannon;
   if (compared(entry)) options.reference = &reference();
   if (entry.reference && reference_entry_)
     options.keep = [this](const Reference::Content& content) { keep_reference(content); };

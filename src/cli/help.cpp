@@ -43,6 +43,8 @@ Measuring:
                            measure its weights only (as-deployed)
   --kv-cache as-deployed|none
                            the same for a quantized KV cache (as-deployed)
+  --jensen-shannon         the Jensen-Shannon divergence too, where there is a reference; a second
+                           pass over the head
   --device cpu             where to compute (cpu)
   --threads N              threads to use (all)
   --memory SIZE            target for the peak; beyond it, hidden states go to a file (8GiB)

@@ -93,6 +93,7 @@ class RunParser {
     app.add_option("--device", run_.device);
     app.add_option("--threads", run_.threads)->check(CLI::Range(1, 1024));
     app.add_option("--memory", run_.memory_bytes)->transform(CLI::AsSizeValue(true));
+    app.add_flag("--jensen-shannon", run_.jensen_shannon);
     app.add_option("-o,--output", run_.output);
     app.add_flag("--json", run_.json);
     app.add_option("--data-dir", run_.data_dir)->check(CLI::ExistingDirectory);

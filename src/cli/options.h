@@ -18,6 +18,7 @@ struct RunOptions {
   bool as_deployed = true;  ///< activations as the checkpoint declares them
   bool kv_cache = true;
   uint64_t memory_bytes = uint64_t{8} << 30;
+  bool jensen_shannon = false;
   std::filesystem::path output;  ///< empty = none
   bool json = false;             ///< stdout carries the JSON report and nothing else
   std::filesystem::path data_dir;

@@ -126,6 +126,9 @@ struct LogitSinks {
   const Weight* reference = nullptr;
   Matrix reference_x = {};
   std::span<LogitComparison> comparison = {};
+  /// A second pass over the same tiles, with every comparison complete: only these sums grow, the Jensen-Shannon
+  /// divergence of each row. Empty = the first pass.
+  std::span<double> jensen_shannon = {};
 };
 
 /// Everything that the forward pass asks of hardware. Operations are complete when they return. Results do not depend

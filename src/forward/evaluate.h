@@ -38,6 +38,7 @@ struct EvalOptions {
   uint64_t memory_bytes = uint64_t{8} << 30;  ///< target for the peak: hidden states spill to a file beyond it
   int64_t vocabulary = 0;                     ///< only the logits of the first ids count; 0 = all
   double noise = 0;  ///< each layer's output is multiplied by 1 + noise * N(0, 1), elementwise, from a fixed seed
+  bool jensen_shannon = false;           ///< measured too, for a second pass over the head
   const Reference* reference = nullptr;  ///< what to measure divergence against: a run on the same tokens
   /// Gets the finished run, so that it can become a reference; empty = not wanted.
   std::function<void(const Reference::Content&)> keep = {};

@@ -76,20 +76,12 @@ class HeadPass {
 
   void run(const std::function<void(double fraction)>& progress) {
     if (reference_) context_.times.time("ranks", [&] { watch_favourites(); });
-    const int64_t step = tile_rows(head_);
-    auto next = load(0, step);
-    for (int64_t first = 0; first < ids_; first += step) {
-      const Tile tile = context_.times.time("wait for weights", [&] { return next.get(); });
-      if (first + step < ids_) next = load(first + step, step);
-      for (int64_t t = 0; t < positions_; t += chunk()) {
-        const int64_t count = std::min(chunk(), positions_ - t);
-        context_.times.time("head", [&] { reduce(tile, first, t, count); });
-        const double share = static_cast<double>(t + count) / static_cast<double>(positions_);
-        progress((static_cast<double>(first) + static_cast<double>(tile.own->rows) * share) /
-                 static_cast<double>(ids_));
-      }
-    }
+    const bool twice = reference_ && context_.options.jensen_shannon;
+    over_the_vocabulary([&](double fraction) { progress(twice ? fraction / 2 : fraction); });
     check_finite();
+    if (!twice) return;
+    jensen_shannon_.resize(summary_.size());
+    over_the_vocabulary([&](double fraction) { progress(0.5 + fraction / 2); });
   }
 
   void report(EvalResult& result) {
@@ -167,6 +159,22 @@ class HeadPass {
     });
   }
 
+  void over_the_vocabulary(const std::function<void(double fraction)>& progress) {
+    const int64_t step = tile_rows(head_);
+    auto next = load(0, step);
+    for (int64_t first = 0; first < ids_; first += step) {
+      const Tile tile = context_.times.time("wait for weights", [&] { return next.get(); });
+      if (first + step < ids_) next = load(first + step, step);
+      for (int64_t t = 0; t < positions_; t += chunk()) {
+        const int64_t count = std::min(chunk(), positions_ - t);
+        context_.times.time("head", [&] { reduce(tile, first, t, count); });
+        const double share = static_cast<double>(t + count) / static_cast<double>(positions_);
+        progress((static_cast<double>(first) + static_cast<double>(tile.own->rows) * share) /
+                 static_cast<double>(ids_));
+      }
+    }
+  }
+
   void reduce(const Tile& tile, int64_t first_id, int64_t t, int64_t count) {
     LogitSinks sinks{std::span(targets_).subspan(t, count), std::span(summary_).subspan(t, count)};
     if (!top_.empty()) sinks.top = std::span(top_).subspan(t, count);
@@ -174,6 +182,7 @@ class HeadPass {
       sinks.reference = tile.reference.get();
       sinks.reference_x = reference_states(t, count);
       sinks.comparison = std::span(comparison_).subspan(t, count);
+      if (!jensen_shannon_.empty()) sinks.jensen_shannon = std::span(jensen_shannon_).subspan(t, count);
     }
     context_.device.reduce_logits(states(t, count), *tile.own, first_id, sinks);
   }
@@ -236,6 +245,7 @@ class HeadPass {
     TokenMeasures& m = result.measures;
     m.rows = input_.rows;
     m.count = input_.positions();
+    m.jensen_shannon = jensen_shannon_;
     for (int64_t i = 0; i < positions_; ++i) {
       const LogitComparison& c = comparison_[i];
       m.kld.push_back(c.kld());
@@ -274,6 +284,7 @@ class HeadPass {
   std::vector<LogitSummary> summary_;
   std::vector<TopLogits> top_;
   std::vector<LogitComparison> comparison_;
+  std::vector<double> jensen_shannon_;
   std::vector<float> staging_;
 };
 

@@ -195,18 +195,20 @@ TEST_P(CpuDevice, LogitsAreComparedWithAReferenceOfAnotherWidth) {
     comparison[r].watched = static_cast<int32_t>(r * 31 % vocab);
     comparison[r].threshold = a[r * vocab + comparison[r].watched];
   }
-  for (int64_t first = 0; first < vocab; first += 3000) {
-    const int64_t rows = std::min<int64_t>(3000, vocab - first);
+  std::vector<double> jensen_shannon(n);
+  for (int64_t at = 0; at < 6000 + 6000; at += 3000) {  // twice over the vocabulary
+    const int64_t first = at % 6000, rows = std::min<int64_t>(3000, vocab - first);
     const auto part = [&](std::vector<float>& values, int64_t cols) {
       return device_->prepare(std::span(values).subspan(first * cols, rows * cols), rows, cols, GetParam());
     };
     const auto tile = part(w, in), theirs = part(v, reference_in);
-    device_->reduce_logits(view(x, n, in), *tile, first,
-                           {targets, state, top, theirs.get(), view(y, n, reference_in), comparison});
+    LogitSinks sinks{targets, state, top, theirs.get(), view(y, n, reference_in), comparison};
+    if (at >= 6000) sinks.jensen_shannon = jensen_shannon;
+    device_->reduce_logits(view(x, n, in), *tile, first, sinks);
   }
   for (int64_t r = 0; r < n; ++r) {
     const std::span<const float> m(&a[r * vocab], vocab), ref(&b[r * vocab], vocab);
-    double sum_m = 0, sum_ref = 0, kld = 0, reverse = 0;
+    double sum_m = 0, sum_ref = 0, kld = 0, reverse = 0, js = 0;
     for (const float value : m) sum_m += std::exp(double{value});
     for (const float value : ref) sum_ref += std::exp(double{value});
     int32_t above = 0;
@@ -214,8 +216,10 @@ TEST_P(CpuDevice, LogitsAreComparedWithAReferenceOfAnotherWidth) {
       const double p = std::exp(double{ref[c]}) / sum_ref, q = std::exp(double{m[c]}) / sum_m;
       kld += p * std::log(p / q);
       reverse += q * std::log(q / p);
+      js += (p * std::log(2 * p / (p + q)) + q * std::log(2 * q / (p + q))) / 2;
       above += m[c] > m[comparison[r].watched];
     }
+    ASSERT_NEAR(jensen_shannon[r], js, 1e-6 * js) << r;
     ASSERT_NEAR(comparison[r].kld(), kld, 1e-6 * kld) << r;
     ASSERT_NEAR(comparison[r].reverse_kld(), reverse, 1e-6 * reverse) << r;
     ASSERT_EQ(comparison[r].above, above);

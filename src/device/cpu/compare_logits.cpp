@@ -141,4 +141,28 @@ void fold_comparison(const float* logits, const float* reference, int64_t count,
   if (own >= 0 && own < count && logits[own] > state.threshold) --state.above;
 }
 
+// With p, q the two probabilities of an id, t = (q - p) / (p + q) = tanh((ln q - ln p) / 2), and the id's part is
+// (p + q) / 4 * ((1 + t) ln(1 + t) + (1 - t) ln(1 - t)).
+void fold_jensen_shannon(const float* logits, const float* reference, int64_t count, const LogitComparison& state,
+                         double& sum) {
+  constexpr double kNothing = 1e-25;  // of all ids together far below the last digit
+  const double shift = std::log1p(state.gain / state.mass);
+  const float between = state.max - state.reference_max;
+  double total = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const double p = std::exp(static_cast<double>(reference[i] - state.reference_max)) / state.mass;
+    const double ratio = static_cast<double>((logits[i] - reference[i]) - between) - shift;  // ln q - ln p
+    const double both = p * (1 + std::exp(ratio));
+    if (both < kNothing) continue;
+    const double t = std::tanh(ratio / 2), t2 = t * t;
+    if (t2 < 1e-4) {
+      total += both * t2 * (1 + t2 * (1.0 / 6 + t2 / 15));
+    } else {
+      const double rest = t2 < 1 ? (1 - std::fabs(t)) * std::log1p(-std::fabs(t)) : 0;
+      total += both * ((1 + std::fabs(t)) * std::log1p(std::fabs(t)) + rest);
+    }
+  }
+  sum += total / 4;
+}
+
 }  // namespace assay

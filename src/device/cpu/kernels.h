@@ -22,5 +22,8 @@ void clamp_logits(float* logits, int64_t count);
 void fold_top(const float* logits, int64_t count, int64_t first_id, TopLogits& top);
 void fold_comparison(const float* logits, const float* reference, int64_t count, int64_t first_id,
                      LogitComparison& state);
+/// The same row once more, when `state` has seen all of it: adds its part of the Jensen-Shannon divergence.
+void fold_jensen_shannon(const float* logits, const float* reference, int64_t count, const LogitComparison& state,
+                         double& sum);
 
 }  // namespace assay

@@ -189,14 +189,19 @@ void CpuDevice::reduce_logits(Matrix x, const Weight& weight, int64_t first_id, 
       product(w, panel).run(a, panel.packed.data(), logits);
       shape_logits(w.logits, panel.first, panel.rows, count, logits);
       const int64_t id = first_id + panel.first;
-      for (int64_t r = 0; r < count; ++r) {
+      const bool again = !sinks.jensen_shannon.empty();
+      if (again) clamp_logits(logits, count * panel.rows);
+      for (int64_t r = 0; r < count && !again; ++r) {
         float* row = logits + r * panel.rows;
         fold_logits(row, panel.rows, id, sinks.targets[first + r], sinks.summary[first + r]);
         if (!sinks.top.empty()) fold_top(row, panel.rows, id, sinks.top[first + r]);
       }
       if (!reference) continue;
       reference->overlap(panel, count, [&](int64_t r, const float* theirs, int64_t offset, int64_t ids) {
-        fold_comparison(logits + r * panel.rows + offset, theirs, ids, id + offset, sinks.comparison[first + r]);
+        const float* ours = logits + r * panel.rows + offset;
+        LogitComparison& comparison = sinks.comparison[first + r];
+        if (again) return fold_jensen_shannon(ours, theirs, ids, comparison, sinks.jensen_shannon[first + r]);
+        fold_comparison(ours, theirs, ids, id + offset, comparison);
       });
     }
   });
