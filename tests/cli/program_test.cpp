@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <random>
 #include <thread>
 
 #include "base/json.h"
+#include "support/safetensors_writer.h"
 #include "support/support.h"
 
 namespace assay {
@@ -292,6 +294,43 @@ TEST_F(WithReference, AFailedReferenceFailsWhatNeedsIt) {
   const Outcome o = run({"compare", "-d", data(1), "-m", models});
   EXPECT_EQ(o.status, 2);
   expect_mentions(o.err, "nvfp4: the reference reference could not be run");
+}
+
+TEST_F(WithReference, MemoryDoesNotGrowWithTheVocabulary) {
+  const int64_t vocab = 262144, hidden = 64;
+  std::mt19937 random(3);
+  test::SafetensorsWriter writer;
+  const auto matrix = [&](const std::string& name, int64_t rows, int64_t cols) {
+    std::vector<uint16_t> values(static_cast<size_t>(rows * cols));
+    for (uint16_t& v : values) v = static_cast<uint16_t>(0x3c00 | (random() & 0x81ff));  // bf16, up to 0.03
+    writer.add("model." + name + ".weight", DType::BF16, {rows, cols}, values);
+  };
+  matrix("embed_tokens", vocab, hidden);
+  for (const char* name : {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+                           "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"})
+    matrix(fmt::format("layers.0.{}", name), hidden, hidden);
+  for (const char* name : {"layers.0.input_layernorm", "layers.0.post_attention_layernorm", "norm"})
+    writer.fill<uint16_t>(fmt::format("model.{}.weight", name), DType::BF16, {hidden}, 0x3f80);
+  fs::create_directory(dir_ / "wide");
+  writer.save(dir_ / "wide/model.safetensors");
+  write("wide/config.json", {{"model_type", "llama"},
+                             {"vocab_size", vocab},
+                             {"hidden_size", hidden},
+                             {"intermediate_size", hidden},
+                             {"num_hidden_layers", 1},
+                             {"num_attention_heads", 1},
+                             {"tie_word_embeddings", true}});
+  std::vector<std::vector<int32_t>> rows(8, std::vector<int32_t>(256));
+  for (auto& row : rows)
+    for (int32_t& id : row) id = static_cast<int32_t>(random() % vocab);
+  const std::string model = (dir_ / "wide").string(), tokens = write("rows.json", rows);
+  const Outcome o = run({"ppl", model, "--reference", model, "--tokens", tokens, "--json"});
+  ASSERT_EQ(o.status, 0) << o.err;
+  const Json models = Json::parse(o.out)["models"];
+  EXPECT_EQ(models[1]["kld"]["mean"], 0.0);
+  const Outcome alone = run({"ppl", model, "--tokens", tokens, "--json", "--no-cache"});
+  const double without = Json::parse(alone.out)["models"][0]["peak_rss_bytes"];
+  EXPECT_LT(models[1]["peak_rss_bytes"].get<double>() - without, 300.0 * (1 << 20));
 }
 
 TEST_F(WithReference, AskingForDivergenceNeedsOne) {
