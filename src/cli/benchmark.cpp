@@ -54,7 +54,10 @@ Benchmark::Benchmark(const RunOptions& options, Console& console, BenchmarkData 
 
 int Benchmark::run(const std::vector<ModelEntry>& models) {
   const auto reference = std::find_if(models.begin(), models.end(), [](const ModelEntry& e) { return e.reference; });
-  if (reference != models.end() && models.size() > 1) reference_entry_ = &*reference;
+  if (reference != models.end() && models.size() > 1 && !from_logits_) {
+    reference_entry_ = &*reference;
+    reference_label_ = reference->label;
+  }
   bool saved = true;
   try {
     for (const ModelEntry& entry : models) {
@@ -117,7 +120,7 @@ void Benchmark::measure(const ModelEntry& entry, ModelResult& result) {
   for (const std::string& note : result.notes) console_.note(fmt::format("{}: {}", entry.label, note));
 
   const CacheKey key = key_of(checkpoint, entry, result);
-  if (entry.reference) {
+  if (entry.reference && !from_logits_) {
     reference_key_ = key.text();
     reference_content_ = key.content;
   }
@@ -127,7 +130,7 @@ void Benchmark::measure(const ModelEntry& entry, ModelResult& result) {
   console_.say("Testing: {}", entry.label);
   if (clear_cache_) {
     cache_.forget(key);
-    if (entry.reference) references_.forget(reference_key_);
+    if (entry.reference && !from_logits_) references_.forget(reference_key_);
   }
   result.measured = cache_.find(key);
   result.cached = result.measured.has_value();
@@ -206,6 +209,16 @@ Measurement Benchmark::measure(const OpenModel& model, const ModelEntry& entry) 
   return m;
 }
 
+void Benchmark::compare_with_logits(const std::filesystem::path& path) {
+  console_.say("Reading logits: {}", path.string());
+  reference_ = Reference::of_logits(
+      path, {data_.ids, data_.windows.rows, data_.row_length, data_.first, data_.input().positions()});
+  from_logits_ = true;
+  reference_label_ = path.filename().string();
+  reference_content_ = reference_->summary_hash();
+  reference_key_ = "logits " + reference_content_;
+}
+
 const Reference& Benchmark::reference() {
   if (!reference_) reference_ = references_.find(reference_key_);
   if (!reference_) {
@@ -232,7 +245,7 @@ void Benchmark::keep_reference(const Reference::Content& content) {
 
 Comparison Benchmark::compare(const OpenModel& model, const EvalResult& evaluated) {
   Comparison c;
-  c.reference = reference_entry_->label;
+  c.reference = reference_label_;
   c.reference_content = reference_content_;
   c.vocabulary = std::min(model.spec->vocab, reference().vocab());  // a cut vocabulary is in the reference's
   c.divergence = summarize(evaluated.measures, data_.windows, default_clustering(data_.windows));

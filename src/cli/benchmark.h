@@ -37,6 +37,8 @@ class Benchmark {
 
   /// Measures anew even what the cache knows.
   void clear_cache() { clear_cache_ = true; }
+  /// Takes compare_q's stored logits as the reference of all models.
+  void compare_with_logits(const std::filesystem::path& path);
   /// The exit status: 0 all measured, 1 some failed, 2 all failed. Interrupted after a Ctrl-C.
   int run(const std::vector<ModelEntry>& models);
 
@@ -49,7 +51,7 @@ class Benchmark {
   /// The reference's kept run; runs it where it is not there.
   const Reference& reference();
   void keep_reference(const Reference::Content& content);
-  bool compared(const ModelEntry& entry) const { return reference_entry_ && !entry.reference; }
+  bool compared(const ModelEntry& entry) const { return from_logits_ || (reference_entry_ && !entry.reference); }
   CacheKey key_of(const Checkpoint& checkpoint, const ModelEntry& entry, const ModelResult& result);
   void save() const;
   void print() const;
@@ -64,7 +66,8 @@ class Benchmark {
   TokenText text_;
   bool clear_cache_ = false;
   const ModelEntry* reference_entry_ = nullptr;  ///< null = nothing is compared
-  std::string reference_key_, reference_content_;
+  bool from_logits_ = false;
+  std::string reference_label_, reference_key_, reference_content_;
   std::optional<Reference> reference_;
   Result result_;
 };

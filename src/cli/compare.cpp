@@ -18,6 +18,7 @@ int run(const CompareRequest& request) {
 
   Benchmark benchmark(request.run, console, load_data(data_spec, request.text, request.run, console));
   if (request.clear_cache) benchmark.clear_cache();
+  if (!request.logits.empty()) benchmark.compare_with_logits(request.logits);
   return benchmark.run(models);
 }
 

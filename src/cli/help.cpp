@@ -73,6 +73,7 @@ Specs (compare_q's, unchanged):
   -mask, --mask "a;b"      only models whose label contains one of the parts, in any case (and the
                            reference)
   -kld, --kld              a reference is wanted: without one, nothing is run
+  -lf, --logits_file PATH  logits that compare_q has stored, a file or a folder, are the reference
   --noise-floor            measure the reference against itself in the other precision as well
   -cc, --clear_cache       forget what is known about the selected models, and measure again
   --text FILE              the data set's file, wherever it is, such as wiki.test.raw
@@ -83,7 +84,7 @@ Paths in a spec count from the spec. load_fn and fwd_fn may name any of compare_
 model is, its files say.
 A model with "out_logits" is the reference: the KL divergence of the others from it is measured.
 What is kept of it are its last hidden states and its head, in the cache, and no logits.
-Not in this version: charts (-p -v -mx -my -t -dark -pf) and compare_q's files of logits (-lf).
+Not in this version: charts (-p -v -mx -my -t -dark -pf).
 
 Example:
   assay compare -d wiki2.json -m llama-*.json -mask "awq;nvfp4" -o results.json

@@ -21,7 +21,7 @@ using Arguments = std::vector<std::string>;
 
 /// compare_q's options with one dash and several letters, which CLI11 would take for a bundle of short ones.
 const std::map<std::string, std::string> kLongNames = {
-    {"-mask", "--mask"}, {"-cc", "--clear_cache"}, {"-kld", "--kld"}};
+    {"-mask", "--mask"}, {"-cc", "--clear_cache"}, {"-kld", "--kld"}, {"-lf", "--logits_file"}};
 
 /// compare_q's options that ask for something this version does not make. Refused, so that no one waits for it.
 const std::map<std::string, const char*> kLater = {
@@ -121,13 +121,6 @@ Request parse_compare(Arguments arguments) {
     if (const auto later = kLater.find(name); later != kLater.end())
       fail("compare: {}: {} are not in this version; leave the option out to get the table and the numbers", name,
            later->second);
-    if (name == "-lf" || name == "--logits_file") {
-      fail(
-          "compare: {}: files of logits are not read; give the reference model itself \"out_logits\" in the model "
-          "spec, "
-          "and its run is kept in the cache",
-          name);
-    }
     if (const auto known = kLongNames.find(name); known != kLongNames.end())
       argument = known->second + argument.substr(name.size());
   }
@@ -140,6 +133,7 @@ Request parse_compare(Arguments arguments) {
   app.add_option("--mask", request.mask);
   app.add_flag("--clear_cache", request.clear_cache);
   app.add_flag("--kld", request.kld);
+  app.add_option("--logits_file", request.logits)->check(CLI::ExistingPath);
   app.add_flag("--noise-floor", request.noise_floor);
   app.add_option("--text", request.text)->check(CLI::ExistingFile);
   parser.parse(std::move(arguments));

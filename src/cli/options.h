@@ -34,7 +34,8 @@ struct CompareRequest {
   std::vector<std::string> model_specs;
   std::string mask;
   bool clear_cache = false;
-  bool kld = false;  ///< the answer asked for is the divergence: needs a reference
+  std::filesystem::path logits;  ///< compare_q's stored logits, used as the reference; empty = none
+  bool kld = false;              ///< the answer asked for is the divergence: needs a reference
   bool noise_floor = false;
 };
 

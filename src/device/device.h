@@ -97,6 +97,18 @@ struct TopLogits {
   std::array<float, kCount> logit;
   std::array<int32_t, kCount> id;
   TopLogits() { logit.fill(-1e30f), id.fill(-1); }
+
+  /// Ids must be offered in ascending order.
+  void offer(float value, int32_t of_id) {
+    if (!(value > logit.back())) return;
+    int place = kCount - 1;
+    for (; place > 0 && value > logit[place - 1]; --place) {
+      logit[place] = logit[place - 1];
+      id[place] = id[place - 1];
+    }
+    logit[place] = value;
+    id[place] = of_id;
+  }
 };
 
 /// Running comparison of one position's logits with its reference's, folded over vocabulary tiles. With
@@ -122,10 +134,12 @@ struct LogitSinks {
   std::span<LogitSummary> summary;
   std::span<TopLogits> top = {};  ///< empty = not wanted
 
-  /// The reference's tile of the same ids, or a part of it that begins with the same id; null = no comparison.
+  std::span<LogitComparison> comparison = {};  ///< empty = no reference
+  /// The reference's tile of the same ids, or of a part of them that begins with the same id: as a product, or where
+  /// that is null as logits at hand, [rows, ids]; without columns, no id of the tile is compared.
   const Weight* reference = nullptr;
   Matrix reference_x = {};
-  std::span<LogitComparison> comparison = {};
+  Matrix reference_logits = {};
   /// A second pass over the same tiles, with every comparison complete: only these sums grow, the Jensen-Shannon
   /// divergence of each row. Empty = the first pass.
   std::span<double> jensen_shannon = {};

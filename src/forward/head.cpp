@@ -116,6 +116,7 @@ class HeadPass {
   /// The same ids of both heads.
   struct Tile {
     std::unique_ptr<Weight> own, reference;
+    int64_t shared = 0;  ///< ids of the tile that the reference has too
   };
 
   /// What the head sees at packed positions.
@@ -135,7 +136,7 @@ class HeadPass {
     return weight;
   }
   std::unique_ptr<Weight> prepare_reference(int64_t first_id, int64_t ids) const {
-    auto weight = context_.device.prepare(reference_->head(), first_id, ids, reference_->precision());
+    auto weight = context_.device.prepare(*reference_->head(), first_id, ids, reference_->precision());
     weight->logits.multiplier = static_cast<float>(reference_->logit_multiplier());
     weight->logits.softcap = static_cast<float>(reference_->logit_softcap());
     if (!reference_->bias().empty()) weight->logits.bias = part_of(reference_->bias(), first_id, ids);
@@ -153,8 +154,8 @@ class HeadPass {
     return std::async(plan_.prefetch ? std::launch::async : std::launch::deferred, [this, first, step] {
       Tile tile;
       tile.own = prepare(first, std::min(step, ids_ - first));
-      if (const int64_t shared = std::min(step, common() - first); shared > 0)
-        tile.reference = prepare_reference(first, shared);
+      tile.shared = std::clamp<int64_t>(common() - first, 0, step);
+      if (tile.shared > 0 && reference_->head()) tile.reference = prepare_reference(first, tile.shared);
       return tile;
     });
   }
@@ -178,9 +179,13 @@ class HeadPass {
   void reduce(const Tile& tile, int64_t first_id, int64_t t, int64_t count) {
     LogitSinks sinks{std::span(targets_).subspan(t, count), std::span(summary_).subspan(t, count)};
     if (!top_.empty()) sinks.top = std::span(top_).subspan(t, count);
-    if (tile.reference) {
-      sinks.reference = tile.reference.get();
-      sinks.reference_x = reference_states(t, count);
+    if (tile.shared > 0) {
+      if (tile.reference) {
+        sinks.reference = tile.reference.get();
+        sinks.reference_x = reference_states(t, count);
+      } else {
+        sinks.reference_logits = reference_logits(t, count, first_id, tile.shared);
+      }
       sinks.comparison = std::span(comparison_).subspan(t, count);
       if (!jensen_shannon_.empty()) sinks.jensen_shannon = std::span(jensen_shannon_).subspan(t, count);
     }
@@ -193,6 +198,14 @@ class HeadPass {
     reference_->read(first, count, staging_);
     context_.device.upload(staging_, x.data);
     return x;
+  }
+
+  Matrix reference_logits(int64_t first, int64_t count, int64_t first_id, int64_t ids) {
+    const Matrix logits = context_.workspace.get("reference", count, ids);
+    staging_.resize(static_cast<size_t>(count * ids));
+    reference_->read_logits(first, count, first_id, ids, staging_);
+    context_.device.upload(staging_, logits.data);
+    return logits;
   }
 
   /// The model's own logits of the reference's favourite ids, so that the pass over the vocabulary can count which ids

@@ -1,9 +1,11 @@
 #include "forward/reference.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "checkpoint/writer.h"
 #include "formats/shared/reading.h"
 
@@ -124,6 +126,52 @@ Reference Reference::open(const fs::path& folder) {
 void Reference::read(int64_t first, int64_t count, std::span<float> out) const {
   ASSAY_CHECK(first >= 0 && count >= 0 && first + count <= positions_ && std::ssize(out) == count * width());
   checkpoint_->read(*hidden_, static_cast<uint64_t>(first * width()) * sizeof(float), std::as_writable_bytes(out));
+}
+
+void Reference::read_logits(int64_t first, int64_t count, int64_t first_id, int64_t ids, std::span<float> out) const {
+  ASSAY_CHECK(first >= 0 && count >= 0 && first + count <= positions_ && std::ssize(out) == count * ids);
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t position = first + i;
+    const auto row = out.subspan(i * ids, ids);
+    logits_->read(position / row_positions_, position % row_positions_, first_id, row);
+    for (float& logit : row) logit = std::max(logit, -200.0f);  // as a device does; a NaN stays
+  }
+}
+
+Reference Reference::of_logits(const fs::path& path, const Targets& targets) {
+  Reference reference;
+  reference.logits_ = std::make_unique<LogitFiles>(path, targets.rows, targets.positions);
+  reference.row_positions_ = targets.positions;
+  reference.positions_ = targets.rows * targets.positions;
+  const int64_t vocab = reference.vocab();
+  std::vector<float> logits(static_cast<size_t>(vocab));
+  for (int64_t i = 0; i < reference.positions_; ++i) {
+    reference.read_logits(i, 1, 0, vocab, logits);
+    TopLogits& top = reference.top_.emplace_back();
+    for (int64_t id = 0; id < vocab; ++id) top.offer(logits[id], static_cast<int32_t>(id));
+    double sum = 0;
+    for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - static_cast<double>(top.logit[0]));
+    if (!std::isfinite(sum)) {
+      fail("{}: NaN or Inf among the logits of row {}, position {}", path.string(), i / targets.positions,
+           i % targets.positions);
+    }
+    reference.log_sum_.push_back(std::log(sum) + static_cast<double>(top.logit[0]));
+    const int64_t next = i / targets.positions * targets.length + targets.first + i % targets.positions + 1;
+    const bool has_target = i % targets.positions + 1 < targets.positions && targets.ids[next] < vocab;
+    reference.target_.push_back(has_target ? logits[targets.ids[next]] : 0);
+  }
+  return reference;
+}
+
+std::string Reference::summary_hash() const {
+  ContentHash hash;
+  hash.update(fmt::format("{} positions of {} logits\n", positions_, vocab()));
+  for (const TopLogits& top : top_) {
+    hash.update(top.id.data(), sizeof top.id);
+    hash.update(top.logit.data(), sizeof top.logit);
+  }
+  hash.update(log_sum_.data(), log_sum_.size() * sizeof(double));
+  return hash.hex();
 }
 
 double Reference::confidence(int64_t position) const {

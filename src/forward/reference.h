@@ -9,6 +9,7 @@
 #include "checkpoint/checkpoint.h"
 #include "device/device.h"
 #include "formats/format.h"
+#include "forward/logit_files.h"
 
 namespace assay {
 
@@ -28,19 +29,34 @@ class Reference {
   /// Error when it cannot be what write() left. Damaged bytes are for the caller to notice: content_hash().
   static Reference open(const std::filesystem::path& folder);
 
+  /// Logits that compare_q has stored, `positions` for each of `rows` rows; ids[row * length + first + p + 1] comes
+  /// after position p. Reads all of them once.
+  struct Targets {
+    std::span<const int32_t> ids;
+    int64_t rows = 0, length = 0, first = 0, positions = 0;
+  };
+  static Reference of_logits(const std::filesystem::path& path, const Targets& targets);
+
+  /// Of stored logits: what was computed from all of them.
+  std::string summary_hash() const;
+  /// Of a folder that write() has made.
   std::string content_hash() const { return checkpoint_->content_hash(); }
   uint64_t bytes() const { return checkpoint_->file_bytes(); }
 
   int64_t positions() const { return positions_; }
+  int64_t vocab() const { return head_ ? head_->rows() : logits_->vocab(); }
+
+  /// Null: the logits themselves are stored, and there are no hidden states.
+  const StoredWeight* head() const { return head_.get(); }
   int64_t width() const { return head_->cols(); }
-  int64_t vocab() const { return head_->rows(); }
-  const StoredWeight& head() const { return *head_; }
   const std::vector<float>& bias() const { return bias_; }  ///< of the head, or empty
   double logit_multiplier() const { return logit_multiplier_; }
   double logit_softcap() const { return logit_softcap_; }
   Precision precision() const { return precision_; }  ///< of the run, and of the head's product
   /// Rows [first, first + count) of the hidden states.
   void read(int64_t first, int64_t count, std::span<float> out) const;
+  /// Stored logits [count, ids] of positions from `first` on and ids from `first_id` on.
+  void read_logits(int64_t first, int64_t count, int64_t first_id, int64_t ids, std::span<float> out) const;
 
   const std::vector<TopLogits>& top() const { return top_; }
   double log_sum(int64_t position) const { return log_sum_[position]; }
@@ -71,6 +87,8 @@ class Reference {
   std::unique_ptr<Checkpoint> checkpoint_;
   std::unique_ptr<QuantConfig> config_;
   std::unique_ptr<StoredWeight> head_;
+  std::unique_ptr<LogitFiles> logits_;
+  int64_t row_positions_ = 0;  ///< of each row in logits_
   const StoredTensor* hidden_ = nullptr;
   std::vector<float> bias_;
   double logit_multiplier_ = 1, logit_softcap_ = 0;

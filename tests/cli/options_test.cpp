@@ -46,8 +46,6 @@ TEST(Options, CompareRefusesWhatThisVersionDoesNotMake) {
   for (const std::string option : {"-mx", "-my", "-t", "-pf"})
     expect_mentions(refusal({"compare", "-d", "d", "-m", "m", option, "1"}), "not in this version");
   expect_mentions(refusal({"compare", "-d", "d", "-m", "m", "--plot_file=x.png"}), "not in this version");
-  for (const std::string option : {"-lf", "--logits_file"})
-    expect_mentions(refusal({"compare", "-d", "d", "-m", "m", option, "1"}), "files of logits are not read");
 }
 
 TEST(Options, CompareNeedsBothSpecs) {

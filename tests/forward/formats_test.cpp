@@ -7,7 +7,9 @@
 #include "forward/evaluate.h"
 #include "model/config.h"
 #include "stats/percentile.h"
+#include "support/errors.h"
 #include "support/format_fixtures.h"
+#include "support/safetensors_writer.h"
 #include "support/support.h"
 #include "tokens/rows.h"
 
@@ -55,6 +57,15 @@ Outcome run(const fs::path& folder, const TokenRows& rows, const EvalOptions& op
     outcome.mean += outcome.row_nll.back() / static_cast<double>(count);
   }
   return outcome;
+}
+
+/// Logits [length, vocab] of one row.
+std::vector<float> logits_of(const fs::path& folder, const std::vector<int32_t>& ids) {
+  const Checkpoint checkpoint = Checkpoint::open(folder);
+  const QuantConfig quant = QuantConfig::of(checkpoint);
+  const ModelSpec spec = read_model_spec(checkpoint);
+  ThreadPool pool(2);
+  return trace(*open_device("cpu", pool), {&checkpoint, &quant, &spec}, ids, {}).logits;
 }
 
 class FormatFixture : public testing::TestWithParam<std::string> {
@@ -186,6 +197,56 @@ TEST_F(Evaluate, AModelAgainstItselfDivergesByExactlyNothing) {
       ASSERT_EQ(m.top10_common[i], 10) << i;
     }
   }
+}
+
+TEST_F(Evaluate, LogitsThatCompareQStoredServeAsAReference) {
+  TokenRows rows = sampled_rows();
+  rows.rows.resize(3);
+  const test::TempDir folder;
+  const Reference kept = reference_of(test::test_data() / "base", rows, folder / "kept");
+  EvalOptions options;
+  options.reference = &kept;
+  const TokenMeasures expected = run(test::test_data() / "nvfp4", rows, options).result.measures;
+
+  const int64_t positions = rows.scored_positions(), vocab = kept.vocab(), first = rows.first_scored_position();
+  std::vector<float> all;
+  std::vector<int32_t> ids;
+  fs::create_directory(folder / "rows");
+  test::SafetensorsWriter numbered;
+  for (size_t r = 0; r < rows.rows.size(); ++r) {
+    const std::vector<float> logits = logits_of(test::test_data() / "base", rows.rows[r]);
+    const std::vector<float> own(logits.begin() + first * vocab, logits.begin() + (first + positions) * vocab);
+    test::SafetensorsWriter one;
+    one.add("tensor", DType::F32, {1, positions, vocab}, own)
+        .save(folder / fmt::format("rows/row_{:06}.safetensors", r));
+    numbered.add(fmt::format("tensor.{}", r), DType::F32, {1, positions, vocab}, own);
+    all.insert(all.end(), own.begin(), own.end());
+    ids.insert(ids.end(), rows.rows[r].begin(), rows.rows[r].end());
+  }
+  numbered.save(folder / "numbered.safetensors");
+  const auto count = static_cast<int64_t>(rows.rows.size()), length = static_cast<int64_t>(rows.rows[0].size());
+  test::SafetensorsWriter().add("tensor", DType::F32, {count, positions, vocab}, all).save(folder / "all.safetensors");
+  const Reference::Targets targets{ids, count, length, first, positions};
+  for (const char* path : {"rows", "numbered.safetensors", "all.safetensors"}) {
+    const Reference stored = Reference::of_logits(folder / path, targets);
+    options.reference = &stored;
+    const TokenMeasures m = run(test::test_data() / "nvfp4", rows, options).result.measures;
+    for (size_t i = 0; i < m.kld.size(); ++i) {
+      ASSERT_NEAR(m.kld[i], expected.kld[i], 1e-9 + 1e-6 * expected.kld[i]) << path << " " << i;
+      ASSERT_EQ(m.reference_top_rank[i], expected.reference_top_rank[i]) << path << " " << i;
+      ASSERT_NEAR(m.reference_confidence[i], expected.reference_confidence[i], 1e-6);
+      if (std::isnan(expected.target_difference[i])) continue;
+      ASSERT_NEAR(m.target_difference[i], expected.target_difference[i], 1e-6) << path << " " << i;
+    }
+  }
+  const auto refusal = [&](const fs::path& path, const Reference::Targets& wanted) {
+    return test::error_of([&] { Reference::of_logits(path, wanted); });
+  };
+  Reference::Targets more = targets;
+  more.rows = 4;
+  test::expect_contains(refusal(folder / "rows", more), "row_000003.safetensors");
+  test::expect_contains(refusal(folder / "numbered.safetensors", more), "\"tensor.3\"");
+  test::expect_contains(refusal(folder / "all.safetensors", more), "belong to other rows");
 }
 
 TEST_F(Evaluate, ResultsAreBitIdenticalForAnyThreadsRowBatchesAndMemory) {

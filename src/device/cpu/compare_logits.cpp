@@ -101,16 +101,6 @@ ASSAY_CLONES int32_t count_above(const float* x, int64_t count, float threshold)
   return above;
 }
 
-void insert(TopLogits& top, float logit, int32_t id) {
-  int place = TopLogits::kCount - 1;
-  for (; place > 0 && logit > top.logit[place - 1]; --place) {
-    top.logit[place] = top.logit[place - 1];
-    top.id[place] = top.id[place - 1];
-  }
-  top.logit[place] = logit;
-  top.id[place] = id;
-}
-
 }  // namespace
 
 ASSAY_CLONES void fold_top(const float* logits, int64_t count, int64_t first_id, TopLogits& top) {
@@ -121,8 +111,7 @@ ASSAY_CLONES void fold_top(const float* logits, int64_t count, int64_t first_id,
     bool any = false;
     for (int64_t j = i; j < end; ++j) any |= logits[j] > least;
     if (!any) continue;
-    for (int64_t j = i; j < end; ++j)
-      if (logits[j] > top.logit.back()) insert(top, logits[j], static_cast<int32_t>(first_id + j));
+    for (int64_t j = i; j < end; ++j) top.offer(logits[j], static_cast<int32_t>(first_id + j));
   }
 }
 

@@ -134,39 +134,48 @@ void CpuDevice::matmul(Matrix x, const Weight& weight, Matrix y, bool accumulate
 
 namespace {
 
-/// The reference's logits of one token tile, a panel at a time.
+/// The reference's logits of one token tile: those at hand, or products, a panel at a time.
 class ReferencePanels {
  public:
   ReferencePanels(const LogitSinks& sinks, int64_t first, int64_t count)
-      : weight_(dynamic_cast<const PackedWeight&>(*sinks.reference)),
-        operand_(operand(sinks.reference_x, first, count, weight_, Side::reference)) {}
+      : weight_(dynamic_cast<const PackedWeight*>(sinks.reference)), first_(first), count_(count), sinks_(sinks) {
+    if (weight_) operand_ = operand(sinks.reference_x, first, count, *weight_, Side::reference);
+  }
 
-  /// Calls fold(logits of the reference, offset in the model's panel, ids) for the ids that both have.
+  /// Calls fold(row, logits of the reference, offset in the model's panel, ids) for the ids that both have.
   template <class Fold>
-  void overlap(const Panel& panel, int64_t count, Fold&& fold) {
-    for (; next_ < weight_.panels.size(); ++next_) {
-      const Panel& own = weight_.panels[next_];
+  void overlap(const Panel& panel, Fold&& fold) {
+    if (!weight_) {
+      const int64_t ids = std::min(panel.rows, sinks_.reference_logits.cols - panel.first);
+      for (int64_t r = 0; r < count_ && ids > 0; ++r)
+        fold(r, sinks_.reference_logits.row(first_ + r) + panel.first, 0, ids);
+      return;
+    }
+    for (; next_ < weight_->panels.size(); ++next_) {
+      const Panel& own = weight_->panels[next_];
       const int64_t begin = std::max(own.first, panel.first);
       const int64_t end = std::min(own.first + own.rows, panel.first + panel.rows);
       if (begin >= panel.first + panel.rows) return;
-      if (computed_ != next_) compute(own, count);
-      for (int64_t r = 0; r < count; ++r)
+      if (computed_ != next_) compute(own);
+      for (int64_t r = 0; r < count_; ++r)
         fold(r, logits_ + r * own.rows + (begin - own.first), begin - panel.first, end - begin);
       if (own.first + own.rows > end) return;  // the rest belongs to the model's next panel
     }
   }
 
  private:
-  void compute(const Panel& own, int64_t count) {
+  void compute(const Panel& own) {
     logits_ = result_scratch(own.rows, Side::reference);
-    product(weight_, own).run(operand_, own.packed.data(), logits_);
-    shape_logits(weight_.logits, own.first, own.rows, count, logits_);
-    clamp_logits(logits_, count * own.rows);
+    product(*weight_, own).run(operand_, own.packed.data(), logits_);
+    shape_logits(weight_->logits, own.first, own.rows, count_, logits_);
+    clamp_logits(logits_, count_ * own.rows);
     computed_ = next_;
   }
 
-  const PackedWeight& weight_;
-  const void* operand_;
+  const PackedWeight* weight_;
+  int64_t first_, count_;
+  const LogitSinks& sinks_;
+  const void* operand_ = nullptr;
   float* logits_ = nullptr;
   size_t next_ = 0, computed_ = SIZE_MAX;
 };
@@ -178,12 +187,13 @@ void CpuDevice::reduce_logits(Matrix x, const Weight& weight, int64_t first_id, 
   const auto fits = [&](size_t entries) { return static_cast<int64_t>(entries) == x.rows; };
   ASSAY_CHECK(x.cols == w.cols && fits(sinks.targets.size()) && fits(sinks.summary.size()));
   ASSAY_CHECK(sinks.top.empty() || fits(sinks.top.size()));
-  ASSAY_CHECK(!sinks.reference || (fits(sinks.comparison.size()) && sinks.reference_x.rows == x.rows &&
-                                   sinks.reference_x.cols == sinks.reference->cols));
+  ASSAY_CHECK(sinks.comparison.empty() || fits(sinks.comparison.size()));
+  ASSAY_CHECK(!sinks.reference ||
+              (sinks.reference_x.rows == x.rows && sinks.reference_x.cols == sinks.reference->cols));
   for_row_tiles(x.rows, kTokenTile, [&](int64_t first, int64_t count) {
     const void* a = operand(x, first, count, w);
     std::optional<ReferencePanels> reference;
-    if (sinks.reference) reference.emplace(sinks, first, count);
+    if (!sinks.comparison.empty()) reference.emplace(sinks, first, count);
     for (const Panel& panel : w.panels) {
       float* logits = result_scratch(panel.rows);
       product(w, panel).run(a, panel.packed.data(), logits);
@@ -197,7 +207,7 @@ void CpuDevice::reduce_logits(Matrix x, const Weight& weight, int64_t first_id, 
         if (!sinks.top.empty()) fold_top(row, panel.rows, id, sinks.top[first + r]);
       }
       if (!reference) continue;
-      reference->overlap(panel, count, [&](int64_t r, const float* theirs, int64_t offset, int64_t ids) {
+      reference->overlap(panel, [&](int64_t r, const float* theirs, int64_t offset, int64_t ids) {
         const float* ours = logits + r * panel.rows + offset;
         LogitComparison& comparison = sinks.comparison[first + r];
         if (again) return fold_jensen_shannon(ours, theirs, ids, comparison, sinks.jensen_shannon[first + r]);
