@@ -7,6 +7,7 @@ namespace assay {
 /// (2) when nothing could be done, Interrupted (130) after a Ctrl-C.
 int run(const CompareRequest& request);
 int run(const PplRequest& request);
+int run(const LayersRequest& request);
 int run(const RunRequest& request);
 int run(const InspectRequest& request);
 int run(const ExportRequest& request);

@@ -17,6 +17,7 @@ Usage: assay COMMAND [OPTIONS]
                  two JSON specs
   run            the same from qbench's project file
   ppl            the same for one model, without specs
+  layers         where the error of a model comes from, layer by layer and tensor by tensor
   inspect        what is in a checkpoint: formats and exact bits, from its headers only
   export         the decoded weights as a plain checkpoint
   formats        the storage formats that this version decodes
@@ -131,6 +132,28 @@ Examples:
   assay ppl ~/models/Qwen3-8B-AWQ --data chapter.txt --length 512 --stride 512 --rows 0
 )";
 
+constexpr const char* kLayers = R"(Where the error of a quantized model comes from.
+
+Usage: assay layers REFERENCE MODEL [OPTIONS]
+
+Both models run side by side on the same text. Of each layer, the error of the hidden states is
+measured with this layer alone taken from MODEL, and with all layers up to it; of each linear, the
+error of its weights, and of the hidden states with this linear alone taken from MODEL.
+
+Text:
+  --data, --text, --tokenizer, --tokens
+                           as in assay ppl
+  --length N, --stride N, --rows N
+                           windows (512, 512, 4): more text changes the errors little
+)";
+
+constexpr const char* kLayersEnd = R"(
+-o FILE is JSON, or CSV where FILE ends in .csv.
+
+Example:
+  assay layers ~/models/Qwen3-8B ~/models/Qwen3-8B-AWQ
+)";
+
 constexpr const char* kInspect = R"(What is in a checkpoint, in exact bits, from its headers alone.
 
 Usage: assay inspect MODEL... [OPTIONS]
@@ -179,8 +202,8 @@ Usage: assay architectures [--json]
 }  // namespace
 
 const std::vector<std::string>& commands() {
-  static const std::vector<std::string> names = {"compare", "run",     "ppl",          "inspect",
-                                                 "export",  "formats", "architectures"};
+  static const std::vector<std::string> names = {"compare", "run",    "ppl",     "layers",
+                                                 "inspect", "export", "formats", "architectures"};
   return names;
 }
 
@@ -190,6 +213,7 @@ std::string help_text(const std::string& command) {
       {"compare", std::string(kCompare) + kRunOptions + kCompareEnd},
       {"run", std::string(kRun) + kRunOptions + kRunEnd},
       {"ppl", std::string(kPpl) + kRunOptions + kPplEnd},
+      {"layers", std::string(kLayers) + kRunOptions + kLayersEnd},
       {"inspect", kInspect},
       {"export", kExport},
       {"formats", kFormats},

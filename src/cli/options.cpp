@@ -141,6 +141,30 @@ Request parse_compare(Arguments arguments) {
   return request;
 }
 
+/// The text that one model's commands read.
+class TextParser {
+ public:
+  TextParser(Parser& parser, PplRequest& request) : request_(request) {
+    CLI::App& app = parser.app();
+    CLI::Option* data = app.add_option("--data", request.data);
+    CLI::Option* tokenizer = app.add_option("--tokenizer", request.tokenizer)->check(CLI::ExistingPath);
+    CLI::Option* length = app.add_option("--length", request.length)->check(CLI::Range(int64_t{2}, int64_t{1} << 24));
+    CLI::Option* stride = app.add_option("--stride", request.stride)->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+    CLI::Option* text = app.add_option("--text", request.text)->check(CLI::ExistingFile);
+    rows_ = app.add_option("--rows", request.rows)->check(CLI::Range(int64_t{0}, int64_t{1} << 31));
+    tokens_ = app.add_option("--tokens", request.tokens)->check(CLI::ExistingFile);
+    for (CLI::Option* other : {data, text, tokenizer, length, stride}) tokens_->excludes(other);
+  }
+
+  void finish() {
+    if (tokens_->count() > 0 && rows_->count() == 0) request_.rows = 0;
+  }
+
+ private:
+  PplRequest& request_;
+  CLI::Option *rows_, *tokens_;
+};
+
 Request parse_ppl(Arguments arguments) {
   PplRequest request;
   Parser parser("ppl");
@@ -149,17 +173,26 @@ Request parse_ppl(Arguments arguments) {
   app.add_option("MODEL", request.model)->required();
   app.add_option("--reference", request.reference)->check(CLI::ExistingPath);
   app.add_flag("--noise-floor", request.noise_floor)->needs("--reference");
-  CLI::Option* data = app.add_option("--data", request.data);
-  CLI::Option* tokenizer = app.add_option("--tokenizer", request.tokenizer)->check(CLI::ExistingPath);
-  CLI::Option* length = app.add_option("--length", request.length)->check(CLI::Range(int64_t{2}, int64_t{1} << 24));
-  CLI::Option* stride = app.add_option("--stride", request.stride)->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
-  CLI::Option* text = app.add_option("--text", request.text)->check(CLI::ExistingFile);
-  CLI::Option* rows = app.add_option("--rows", request.rows)->check(CLI::Range(int64_t{0}, int64_t{1} << 31));
-  CLI::Option* tokens = app.add_option("--tokens", request.tokens)->check(CLI::ExistingFile);
-  for (CLI::Option* other : {data, text, tokenizer, length, stride}) tokens->excludes(other);
+  TextParser text(parser, request);
   parser.parse(std::move(arguments));
   run.finish();
-  if (tokens->count() > 0 && rows->count() == 0) request.rows = 0;
+  text.finish();
+  return request;
+}
+
+Request parse_layers(Arguments arguments) {
+  LayersRequest request;
+  request.ppl.rows = 4;
+  request.ppl.length = request.ppl.stride = 512;
+  Parser parser("layers");
+  RunParser run(parser, request.ppl.run);
+  CLI::App& app = parser.app();
+  app.add_option("REFERENCE", request.ppl.reference)->required();
+  app.add_option("MODEL", request.ppl.model)->required();
+  TextParser text(parser, request.ppl);
+  parser.parse(std::move(arguments));
+  run.finish();
+  text.finish();
   return request;
 }
 
@@ -249,6 +282,7 @@ Request parse_command_line(const Arguments& arguments) {
   if (asks_for(rest, {"-h", "--help"})) return TextRequest{help_text(command)};
   if (command == "compare") return parse_compare(std::move(rest));
   if (command == "ppl") return parse_ppl(std::move(rest));
+  if (command == "layers") return parse_layers(std::move(rest));
   if (command == "run") return parse_run(std::move(rest));
   if (command == "inspect") return parse_inspect(std::move(rest));
   if (command == "export") return parse_export(std::move(rest));

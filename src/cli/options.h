@@ -52,6 +52,11 @@ struct PplRequest {
   int64_t rows = 20;  ///< 0 = all, also the default for given tokens
 };
 
+/// `ppl` of two models, layer by layer; ppl.reference is there.
+struct LayersRequest {
+  PplRequest ppl;
+};
+
 /// qbench's project file. What the file says about output and cache stands where the command line is silent.
 struct RunRequest {
   RunOptions run;
@@ -86,8 +91,8 @@ struct TextRequest {
   std::string text;
 };
 
-using Request = std::variant<CompareRequest, PplRequest, RunRequest, InspectRequest, ExportRequest, FormatsRequest,
-                             ArchitecturesRequest, TextRequest>;
+using Request = std::variant<CompareRequest, PplRequest, LayersRequest, RunRequest, InspectRequest, ExportRequest,
+                             FormatsRequest, ArchitecturesRequest, TextRequest>;
 
 /// The arguments after the program's name. Throws Error for bad usage. Reads $ASSAY_DATA, $XDG_CACHE_HOME and $HOME.
 Request parse_command_line(const std::vector<std::string>& arguments);

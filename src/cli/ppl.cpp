@@ -3,11 +3,8 @@
 
 namespace assay {
 
-namespace {
-
 namespace fs = std::filesystem;
 
-/// "Qwen3-8B-AWQ" of ".../Qwen3-8B-AWQ/".
 std::string label_of(const fs::path& model) {
   const fs::path path = fs::absolute(model).lexically_normal();
   return path.has_filename() ? path.filename().string() : path.parent_path().filename().string();
@@ -30,8 +27,6 @@ DataSpec data_spec(const PplRequest& request) {
   spec.eval_stride = request.stride;
   return spec;
 }
-
-}  // namespace
 
 int run(const PplRequest& request) {
   Console console(request.run.json);

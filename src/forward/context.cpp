@@ -14,4 +14,13 @@ std::vector<int32_t> RunContext::positions(int64_t rows) const {
   return positions;
 }
 
+RunContext make_context(Device& device, WeightStore& store, const EvalOptions& options, int64_t length) {
+  RunContext context{device, store, Workspace(device), {}, options, length, {}, {}};
+  for (const RopeSpec& rope : store.model().spec->ropes) {
+    const RopeTable& table = context.ropes.emplace_back(make_rope_table(rope, length));
+    context.rope_buffers.emplace_back(store.to_device(table.cos), store.to_device(table.sin));
+  }
+  return context;
+}
+
 }  // namespace assay

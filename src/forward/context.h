@@ -46,4 +46,6 @@ struct RunContext {
   std::vector<int32_t> positions(int64_t rows) const;
 };
 
+RunContext make_context(Device& device, WeightStore& store, const EvalOptions& options, int64_t length);
+
 }  // namespace assay

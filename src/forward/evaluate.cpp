@@ -21,14 +21,8 @@ class Pass {
   Pass(Device& device, WeightStore& store, const EvalInput& input, const EvalOptions& options)
       : input_(input),
         plan_(make_plan(store, input, options)),
-        context_{device, store, Workspace(device), {}, options, input.length, {}, {}},
-        hidden_(device, input.rows * input.length, store.model().spec->hidden, plan_.spill) {
-    for (const RopeSpec& rope : store.model().spec->ropes) {
-      context_.ropes.push_back(make_rope_table(rope, input.length));
-      const RopeTable& table = context_.ropes.back();
-      context_.rope_buffers.emplace_back(store.to_device(table.cos), store.to_device(table.sin));
-    }
-  }
+        context_(make_context(device, store, options, input.length)),
+        hidden_(device, input.rows * input.length, store.model().spec->hidden, plan_.spill) {}
 
   /// `on_layer(i)` is called with the hidden states at the input of layer i, and once more after the last.
   void run(const std::function<void(size_t)>& on_layer) {
@@ -141,6 +135,8 @@ class Pass {
   HiddenStates hidden_;
 };
 
+}  // namespace
+
 void check_input(const EvalInput& input, const ModelSpec& spec) {
   ASSAY_CHECK(input.rows > 0 && input.length > 0);
   ASSAY_CHECK(static_cast<int64_t>(input.ids.size()) == input.rows * input.length);
@@ -152,8 +148,6 @@ void check_input(const EvalInput& input, const ModelSpec& spec) {
     }
   }
 }
-
-}  // namespace
 
 EvalResult evaluate(Device& device, const OpenModel& model, const EvalInput& input, const EvalOptions& options) {
   check_input(input, *model.spec);

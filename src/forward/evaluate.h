@@ -55,6 +55,9 @@ struct EvalResult {
   std::vector<std::string> notes;
 };
 
+/// Error for ids outside the vocabulary.
+void check_input(const EvalInput& input, const ModelSpec& spec);
+
 /// Runs every row through the model, streamed block by block. Error for ids outside the vocabulary, and for NaN or Inf
 /// with the layer where they first appear.
 EvalResult evaluate(Device& device, const OpenModel& model, const EvalInput& input, const EvalOptions& options);

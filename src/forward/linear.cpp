@@ -17,7 +17,17 @@ WeightStore::WeightStore(const OpenModel& model, Device& device, Precision preci
   weights_[spec.head.module] = open_head(*model.checkpoint, *model.quant, spec);
 }
 
+void WeightStore::substitute(const std::string& dense_name, const WeightStore& other, const LinearSpec& spec) {
+  substitutes_.insert_or_assign(dense_name, std::pair(&other, spec));
+}
+
+const std::pair<const WeightStore*, LinearSpec>* WeightStore::substitute_of(const LinearSpec& spec) const {
+  const auto found = substitutes_.find(spec.dense_name);
+  return found == substitutes_.end() ? nullptr : &found->second;
+}
+
 const StoredWeight& WeightStore::of(const LinearSpec& spec) const {
+  if (const auto* other = substitute_of(spec)) return other->first->of(other->second);
   return *weights_.at(spec.module);
 }
 
@@ -32,6 +42,7 @@ std::shared_ptr<const Weight> WeightStore::transform(const OnlineTransform& tran
 }
 
 std::unique_ptr<Weight> WeightStore::prepare(const LinearSpec& spec, Precision precision) const {
+  if (const auto* other = substitute_of(spec)) return other->first->prepare(other->second, precision);
   const StoredWeight& stored = of(spec);
   if (spec.run == 0 && spec.stack_rows == 0) return device_.prepare(stored, spec.first_row, spec.out, precision);
   std::vector<float> values(static_cast<size_t>(spec.out * spec.in));
@@ -54,6 +65,7 @@ Buffer WeightStore::to_device(const std::vector<float>& values) const {
 }
 
 Buffer WeightStore::bias(const LinearSpec& spec) const {
+  if (const auto* other = substitute_of(spec)) return other->first->bias(other->second);
   if (spec.bias.empty()) return {};
   const std::vector<float> stored = values(spec.bias, spec.stored_rows);
   std::vector<float> own(static_cast<size_t>(spec.out));

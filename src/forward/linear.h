@@ -16,6 +16,9 @@ class WeightStore {
   WeightStore(const OpenModel& model, Device& device, Precision precision);
 
   const StoredWeight& of(const LinearSpec& spec) const;
+  /// From here on the linear of this dense name is one of another model, until restore().
+  void substitute(const std::string& dense_name, const WeightStore& other, const LinearSpec& spec);
+  void restore() { substitutes_.clear(); }
   const StoredWeight& embedding() const { return *embedding_; }
   const OpenModel& model() const { return model_; }
   Device& device() const { return device_; }
@@ -40,11 +43,14 @@ class WeightStore {
   const StoredWeight& positions() const { return *positions_; }
 
  private:
+  const std::pair<const WeightStore*, LinearSpec>* substitute_of(const LinearSpec& spec) const;
+
   OpenModel model_;
   Device& device_;
   Precision precision_;
   std::unique_ptr<StoredWeight> embedding_, positions_;
   std::map<std::string, std::unique_ptr<StoredWeight>> weights_;
+  std::map<std::string, std::pair<const WeightStore*, LinearSpec>> substitutes_;
   std::mutex mutex_;
   std::map<std::string, std::shared_ptr<const Weight>> transforms_;
 };

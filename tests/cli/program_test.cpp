@@ -373,6 +373,23 @@ TEST_F(Program, AProjectFileIsRunAsQbenchWould) {
   expect_mentions(more.err, "9999 rows were asked for");
 }
 
+TEST_F(Program, LayersSaysWhereTheErrorComesFrom) {
+  const std::string model = (test::test_data() / "nvfp4").string();
+  for (const std::string name : {"layers.json", "layers.csv"}) {
+    const Outcome o = run({"layers", base().string(), model, "--tokens", sampled().string(), "--rows", "2", "-o",
+                           (dir_ / name).string()});
+    ASSERT_EQ(o.status, 0) << o.err;
+    expect_mentions(o.out, "The linears that hurt most");
+    expect_mentions(o.out, "mlp.down_proj");
+  }
+  const Json json = read_json(dir_ / "layers.json");
+  EXPECT_EQ(json["schema"], "assay.layers/1");
+  EXPECT_EQ(json["layers"].size(), 3u);
+  EXPECT_GT(json["layers"][2]["cumulative"], 0);
+  const std::string csv = test::read_text(dir_ / "layers.csv");
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + 3 * 8);
+}
+
 TEST_F(Program, MaskSelectsModels) {
   const std::string models = models_file("models.json", {entry("AWQ 4-bit", dir_ / "gone"), entry("base", base())});
   const Outcome o = run({"compare", "-d", data(1), "-m", models, "-mask", "BASE", "--json"});

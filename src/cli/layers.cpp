@@ -1,0 +1,56 @@
+#include "report/layers.h"
+#include "base/error.h"
+#include "cli/atomic_file.h"
+#include "cli/commands.h"
+#include "cli/data.h"
+#include "cli/interrupt.h"
+#include "forward/layer_errors.h"
+#include "model/config.h"
+
+namespace assay {
+
+namespace {
+
+/// A checkpoint with what its config says.
+struct Opened {
+  explicit Opened(const std::filesystem::path& path)
+      : checkpoint(Checkpoint::open(path)), quant(QuantConfig::of(checkpoint)), spec(read_model_spec(checkpoint)) {}
+  OpenModel model() const { return {&checkpoint, &quant, &spec}; }
+
+  Checkpoint checkpoint;
+  QuantConfig quant;
+  ModelSpec spec;
+};
+
+}  // namespace
+
+int run(const LayersRequest& request) {
+  const RunOptions& run = request.ppl.run;
+  Console console(run.json);
+  const Opened reference(request.ppl.reference), model(request.ppl.model);
+  const BenchmarkData data = load_data(data_spec(request.ppl), request.ppl.text, run, console);
+  ThreadPool pool(run.threads > 0 ? run.threads : ThreadPool::available());
+  const auto device = open_device(run.device, pool);
+  EvalOptions options;
+  options.precision = run.precision;
+  options.as_deployed = run.as_deployed;
+  options.kv_cache = run.kv_cache;
+  options.memory_bytes = run.memory_bytes;
+  LayerErrors errors;
+  {
+    Progress progress(console, "Comparing layers");
+    options.progress = [&](double fraction) {
+      stop_if_interrupted();
+      progress.update(fraction);
+    };
+    errors = measure_layers(*device, pool, reference.model(), model.model(), data.input(), options);
+  }
+  errors.reference = label_of(request.ppl.reference);
+  errors.model = label_of(request.ppl.model);
+  if (!run.output.empty())
+    write_atomically(run.output, run.output.extension() == ".csv" ? layers_csv(errors) : layers_json(errors));
+  console.result(run.json ? layers_json(errors) : "\n" + layers_table(errors, console.width()));
+  return 0;
+}
+
+}  // namespace assay
