@@ -8,19 +8,6 @@ namespace assay {
 
 namespace {
 
-struct Lanes {
-  double values[simd::kLanes] = {};
-
-  ASSAY_INLINE void add(const simd::Floats& v) {
-    for (int l = 0; l < simd::kLanes; ++l) values[l] += static_cast<double>(v[l]);
-  }
-  double sum() const {
-    double total = 0;
-    for (const double value : values) total += value;
-    return total;
-  }
-};
-
 struct Sums {
   double mass = 0, gain = 0, curve = 0, tilt = 0;
 };
@@ -44,7 +31,7 @@ ASSAY_CLONES void compare(const float* logits, const float* reference, int64_t c
   simd::splat(reference_max, shift);
   simd::splat(max - reference_max, between);
   simd::splat(0.35f, small);
-  Lanes mass, gained, curved, tilted;
+  simd::Doubles mass{}, gained{}, curved{}, tilted{};
   for (int64_t i = 0; i < count; i += simd::kLanes) {
     simd::Floats m, r;
     if (i + simd::kLanes <= count) {
@@ -61,14 +48,14 @@ ASSAY_CLONES void compare(const float* logits, const float* reference, int64_t c
     curve_of_small(d, near);
     simd::exp(r);
     simd::exp(m);
-    const simd::Ints close = (d < small) & (d > -small);
-    const simd::Floats gain = close ? r * (near + d) : m - r;
-    mass.add(r);
-    gained.add(gain);
-    curved.add(close ? r * near : gain - r * d);
-    tilted.add(gain * d);
+    const simd::Floats size = d < -d ? -d : d;
+    const simd::Floats gain = size < small ? r * (near + d) : m - r;
+    simd::add(r, mass);
+    simd::add(gain, gained);
+    simd::add(size < small ? r * near : gain - r * d, curved);
+    simd::add(gain * d, tilted);
   }
-  sums = {mass.sum(), gained.sum(), curved.sum(), tilted.sum()};
+  sums = {simd::sum(mass), simd::sum(gained), simd::sum(curved), simd::sum(tilted)};
 }
 
 /// The same sums under other maxima.
@@ -89,10 +76,18 @@ void rebase(LogitComparison& state, float max, float reference_max) {
   state.reference_max = reference_max;
 }
 
-ASSAY_CLONES float max_of(const float* x, int64_t count) {
-  float best = x[0];
-  for (int64_t i = 1; i < count; ++i) best = x[i] > best ? x[i] : best;
-  return best;
+ASSAY_INLINE float max_of(const float* x, int64_t count) {
+  simd::Floats best;
+  simd::splat(-1e30f, best);
+  int64_t i = 0;
+  for (; i + simd::kLanes <= count; i += simd::kLanes) {
+    simd::Floats v;
+    simd::load(x + i, v);
+    best = v > best ? v : best;
+  }
+  float top = simd::max(best);
+  for (; i < count; ++i) top = x[i] > top ? x[i] : top;
+  return top;
 }
 
 ASSAY_CLONES int32_t count_above(const float* x, int64_t count, float threshold) {
@@ -107,16 +102,13 @@ ASSAY_CLONES void fold_top(const float* logits, int64_t count, int64_t first_id,
   constexpr int64_t kBlock = 64;
   for (int64_t i = 0; i < count; i += kBlock) {
     const int64_t end = std::min(count, i + kBlock);
-    const float least = top.logit.back();
-    bool any = false;
-    for (int64_t j = i; j < end; ++j) any |= logits[j] > least;
-    if (!any) continue;
+    if (!(max_of(logits + i, end - i) > top.logit.back())) continue;
     for (int64_t j = i; j < end; ++j) top.offer(logits[j], static_cast<int32_t>(first_id + j));
   }
 }
 
-void fold_comparison(const float* logits, const float* reference, int64_t count, int64_t first_id,
-                     LogitComparison& state) {
+ASSAY_CLONES void fold_comparison(const float* logits, const float* reference, int64_t count, int64_t first_id,
+                                  LogitComparison& state) {
   rebase(state, std::max(state.max, max_of(logits, count)), std::max(state.reference_max, max_of(reference, count)));
   Sums sums;
   compare(logits, reference, count, state.max, state.reference_max, sums);

@@ -36,7 +36,7 @@ ASSAY_CLONES float clamp_and_max(float* x, int64_t count, bool& finite) {
 ASSAY_CLONES double sum_exp(const float* x, int64_t count, float max) {
   simd::Floats shift;
   simd::splat(max, shift);
-  double lanes[simd::kLanes] = {};
+  simd::Doubles lanes{};
   for (int64_t i = 0; i < count; i += simd::kLanes) {
     simd::Floats v;
     if (i + simd::kLanes <= count) {
@@ -46,11 +46,9 @@ ASSAY_CLONES double sum_exp(const float* x, int64_t count, float max) {
     }
     v -= shift;
     simd::exp(v);
-    for (int l = 0; l < simd::kLanes; ++l) lanes[l] += static_cast<double>(v[l]);
+    simd::add(v, lanes);
   }
-  double total = 0;
-  for (const double lane : lanes) total += lane;
-  return total;
+  return simd::sum(lanes);
 }
 
 ASSAY_CLONES void shape_row(float* x, int64_t count, const float* bias, float multiplier, float softcap) {

@@ -10,6 +10,7 @@ namespace assay::simd {
 /// Sixteen lanes, whatever the hardware's width: the order of every sum is the same on all of them.
 constexpr int kLanes = 16;
 typedef float Floats __attribute__((vector_size(64)));
+typedef double Doubles __attribute__((vector_size(128)));
 typedef int32_t Ints __attribute__((vector_size(64)));
 typedef uint32_t Words __attribute__((vector_size(64)));
 
@@ -72,6 +73,15 @@ ASSAY_INLINE float sum(const Floats& v) {
   float halves[8];
   for (int i = 0; i < 8; ++i) halves[i] = v[i] + v[i + 8];
   return ((halves[0] + halves[4]) + (halves[2] + halves[6])) + ((halves[1] + halves[5]) + (halves[3] + halves[7]));
+}
+/// sum += v, lane by lane.
+ASSAY_INLINE void add(const Floats& v, Doubles& sum) {
+  sum += __builtin_convertvector(v, Doubles);
+}
+ASSAY_INLINE double sum(const Doubles& v) {
+  double total = 0;
+  for (int i = 0; i < kLanes; ++i) total += v[i];
+  return total;
 }
 /// NaN lanes are ignored.
 ASSAY_INLINE float max(const Floats& v) {
