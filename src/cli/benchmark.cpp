@@ -87,7 +87,9 @@ ModelResult Benchmark::measure(const ModelEntry& entry) {
   result.label = entry.label;
   result.model_dir = entry.model_dir.front().string();
   result.group = entry.group;
-  result.role = entry.reference ? ModelRole::reference : entry.noise_floor ? ModelRole::noise_floor : ModelRole::model;
+  result.role = entry.reference && !from_logits_ ? ModelRole::reference
+                : entry.noise_floor              ? ModelRole::noise_floor
+                                                 : ModelRole::model;
   result.precision = entry.precision.value_or(options_.precision) == Precision::bf16 ? "bf16" : "f32";
   result.activations = as_deployed_or_none(options_.as_deployed);
   result.kv_cache = as_deployed_or_none(options_.as_deployed && options_.kv_cache);
@@ -206,6 +208,7 @@ Measurement Benchmark::measure(const OpenModel& model, const ModelEntry& entry) 
   m.peak_rss_bytes = peak_memory();
   m.stage_seconds = std::move(evaluated.seconds);
   m.notes = std::move(evaluated.notes);
+  if (entry.reference && !kept_note_.empty()) m.notes.push_back(kept_note_);
   return m;
 }
 
@@ -239,8 +242,8 @@ void Benchmark::keep_reference(const Reference::Content& content) {
     stop_if_interrupted();
     progress.update(fraction);
   });
-  console_.say("Kept the reference: {:.1f} MB, where float16 logits would take {:.1f} MB",
-               mb(static_cast<int64_t>(reference_->bytes())), mb(2 * content.positions * content.vocab));
+  kept_note_ = fmt::format("kept as a reference: {:.1f} MB, where float16 logits would take {:.1f} MB",
+                           mb(static_cast<int64_t>(reference_->bytes())), mb(2 * content.positions * content.vocab));
 }
 
 Comparison Benchmark::compare(const OpenModel& model, const EvalResult& evaluated) {

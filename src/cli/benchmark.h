@@ -69,6 +69,7 @@ class Benchmark {
   bool from_logits_ = false;
   std::string reference_label_, reference_key_, reference_content_;
   std::optional<Reference> reference_;
+  std::string kept_note_;
   Result result_;
 };
 

@@ -228,7 +228,7 @@ TEST_F(WithReference, TheReferenceIsRunOnceAndFoundAgain) {
   const std::vector<double> first = klds();
   ASSERT_EQ(first.size(), 2u);
   EXPECT_GT(first[0], 0);
-  EXPECT_TRUE(said("Kept the reference"));
+  EXPECT_TRUE(said("kept as a reference"));
   EXPECT_EQ(klds(), first);
   EXPECT_FALSE(said("Evaluating")) << "everything was known";
   fs::remove_all(dir_ / "cache/assay/results");
