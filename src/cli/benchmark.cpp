@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cli/atomic_file.h"
+#include "cli/data.h"
 #include "cli/failure.h"
 #include "cli/interrupt.h"
 #include "cli/peak_memory.h"
@@ -14,6 +15,7 @@
 #include "report/table.h"
 #include "stats/estimate.h"
 #include "stats/perplexity.h"
+#include "tokens/vocabulary_match.h"
 
 namespace assay {
 
@@ -119,6 +121,10 @@ void Benchmark::measure(const ModelEntry& entry, ModelResult& result) {
   result.notes.insert(result.notes.end(), spec.notes.begin(), spec.notes.end());
   result.storage = measure_storage(checkpoint, quant, spec);
   result.notes.insert(result.notes.end(), result.storage->mismatches.begin(), result.storage->mismatches.end());
+  if (const std::filesystem::path own = tokenizer_of(checkpoint); data_.tokenizer && own != data_.tokenizer_path) {
+    const std::string note = vocabulary_note(*data_.tokenizer, data_.ids, own);
+    if (!note.empty()) result.notes.push_back(note);
+  }
   for (const std::string& note : result.notes) console_.note(fmt::format("{}: {}", entry.label, note));
 
   const CacheKey key = key_of(checkpoint, entry, result);

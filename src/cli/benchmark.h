@@ -18,9 +18,10 @@ namespace assay {
 struct BenchmarkData {
   std::vector<int32_t> ids;                    ///< [windows.rows, row_length]
   std::shared_ptr<const Tokenizer> tokenizer;  ///< null where the ids were given
-  int64_t row_length = 0;                      ///< prefix included
-  int64_t first = 0;                           ///< position in a row whose logits are scored first
-  int64_t vocabulary = 0;                      ///< ids whose logits count; 0 = all that a model has
+  std::filesystem::path tokenizer_path;
+  int64_t row_length = 0;  ///< prefix included
+  int64_t first = 0;       ///< position in a row whose logits are scored first
+  int64_t vocabulary = 0;  ///< ids whose logits count; 0 = all that a model has
   Windows windows;
   DataRecord record;
 

@@ -8,7 +8,8 @@ namespace assay {
 
 int run(const CompareRequest& request) {
   Console console(request.run.json);
-  const DataSpec data_spec = read_data_spec(request.data_spec);
+  DataSpec data_spec = read_data_spec(request.data_spec);
+  if (request.llama_cpp_length > 0) data_spec = as_llama_cpp(std::move(data_spec), request.llama_cpp_length);
   const ModelList list = read_model_specs(request.model_specs);
   for (const std::string& note : list.notes) console.note(note);
   std::vector<ModelEntry> models = masked(list.models, request.mask);

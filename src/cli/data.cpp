@@ -36,6 +36,11 @@ BenchmarkData benchmark_data(const TokenRows& rows) {
 
 }  // namespace
 
+std::filesystem::path tokenizer_of(const Checkpoint& checkpoint) {
+  const std::filesystem::path& file = checkpoint.files().front().path;
+  return checkpoint.gguf() ? file : file.parent_path();
+}
+
 BenchmarkData load_data(const DataSpec& spec, const std::filesystem::path& text, const RunOptions& options,
                         Console& console) {
   console.say("Loading dataset: {}", spec.display_name);
@@ -48,6 +53,7 @@ BenchmarkData load_data(const DataSpec& spec, const std::filesystem::path& text,
   for (const std::string& note : rows.notes) console.note(note);
   BenchmarkData data = benchmark_data(rows);
   data.tokenizer = tokenizer;
+  data.tokenizer_path = spec.tokenizer_dir;
   console.say("{} rows of {} tokens, stride {}: {} scored tokens", data.record.rows, data.row_length,
               data.record.stride, data.record.tokens_scored);
   return data;

@@ -25,7 +25,8 @@ Usage: assay COMMAND [OPTIONS]
 
   assay COMMAND --help explains a command; assay --version names this version.
 
-MODEL is a directory with .safetensors files and a config.json, a hub snapshot, or one such file.
+MODEL is a directory with .safetensors files and a config.json, a hub snapshot, or one such file; or
+a .gguf file.
 Every model runs through the same arithmetic, so formats are compared and not engines.
 
 Examples:
@@ -78,6 +79,8 @@ Specs (compare_q's, unchanged):
   --noise-floor            measure the reference against itself in the other precision as well
   -cc, --clear_cache       forget what is known about the selected models, and measure again
   --text FILE              the data set's file, wherever it is, such as wiki.test.raw
+  --protocol llama.cpp     windows and scoring of llama.cpp's perplexity tool instead of the spec's
+  --length N               tokens in such a window (512)
 )";
 
 constexpr const char* kCompareEnd = R"(
@@ -122,7 +125,9 @@ Text:
   --length N               tokens in a window (2048)
   --stride N               distance of window starts (512)
   --rows N                 windows to score, 0 = all (20)
-  --tokenizer DIR          tokenizer to use (the model's own)
+  --protocol llama.cpp     as llama.cpp's perplexity tool: the file's bytes, disjoint windows (512),
+                           a BOS in each, second halves scored, all windows
+  --tokenizer PATH         a folder, or a .json, .model or .gguf file (the model's own)
   --tokens FILE            rows of token ids instead of text: [[1, 2, ...], ...]
 )";
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/help.h"
+#include "tokens/data_spec.h"
 
 namespace assay {
 
@@ -136,8 +137,12 @@ Request parse_compare(Arguments arguments) {
   app.add_option("--logits_file", request.logits)->check(CLI::ExistingPath);
   app.add_flag("--noise-floor", request.noise_floor);
   app.add_option("--text", request.text)->check(CLI::ExistingFile);
+  std::string protocol;
+  CLI::Option* preset = parser.choice("--protocol", protocol, {"llama.cpp"});
+  app.add_option("--length", request.llama_cpp_length)->check(CLI::Range(int64_t{4}, int64_t{1} << 24))->needs(preset);
   parser.parse(std::move(arguments));
   run.finish();
+  if (preset->count() > 0 && request.llama_cpp_length == 0) request.llama_cpp_length = kLlamaCppLength;
   return request;
 }
 
@@ -148,21 +153,28 @@ class TextParser {
     CLI::App& app = parser.app();
     CLI::Option* data = app.add_option("--data", request.data);
     CLI::Option* tokenizer = app.add_option("--tokenizer", request.tokenizer)->check(CLI::ExistingPath);
-    CLI::Option* length = app.add_option("--length", request.length)->check(CLI::Range(int64_t{2}, int64_t{1} << 24));
-    CLI::Option* stride = app.add_option("--stride", request.stride)->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+    length_ = app.add_option("--length", request.length)->check(CLI::Range(int64_t{2}, int64_t{1} << 24));
+    stride_ = app.add_option("--stride", request.stride)->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
     CLI::Option* text = app.add_option("--text", request.text)->check(CLI::ExistingFile);
     rows_ = app.add_option("--rows", request.rows)->check(CLI::Range(int64_t{0}, int64_t{1} << 31));
     tokens_ = app.add_option("--tokens", request.tokens)->check(CLI::ExistingFile);
-    for (CLI::Option* other : {data, text, tokenizer, length, stride}) tokens_->excludes(other);
+    for (CLI::Option* other : {data, text, tokenizer, length_, stride_}) tokens_->excludes(other);
+  }
+
+  void add_protocol(Parser& parser) {
+    protocol_ = parser.choice("--protocol", protocol_name_, {"llama.cpp"})->excludes(stride_)->excludes(tokens_);
   }
 
   void finish() {
-    if (tokens_->count() > 0 && rows_->count() == 0) request_.rows = 0;
+    request_.llama_cpp = protocol_ && protocol_->count() > 0;
+    if ((tokens_->count() > 0 || request_.llama_cpp) && rows_->count() == 0) request_.rows = 0;
+    if (request_.llama_cpp && length_->count() == 0) request_.length = kLlamaCppLength;
   }
 
  private:
   PplRequest& request_;
-  CLI::Option *rows_, *tokens_;
+  CLI::Option *length_, *stride_, *rows_, *tokens_, *protocol_ = nullptr;
+  std::string protocol_name_;
 };
 
 Request parse_ppl(Arguments arguments) {
@@ -174,6 +186,7 @@ Request parse_ppl(Arguments arguments) {
   app.add_option("--reference", request.reference)->check(CLI::ExistingPath);
   app.add_flag("--noise-floor", request.noise_floor)->needs("--reference");
   TextParser text(parser, request);
+  text.add_protocol(parser);
   parser.parse(std::move(arguments));
   run.finish();
   text.finish();

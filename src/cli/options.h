@@ -33,6 +33,7 @@ struct CompareRequest {
   std::filesystem::path text;  ///< replaces the data set's file; empty = not
   std::vector<std::string> model_specs;
   std::string mask;
+  int64_t llama_cpp_length = 0;  ///< windows as llama.cpp's perplexity tool has them, of this length; 0 = the spec's
   bool clear_cache = false;
   std::filesystem::path logits;  ///< compare_q's stored logits, used as the reference; empty = none
   bool kld = false;              ///< the answer asked for is the divergence: needs a reference
@@ -49,7 +50,8 @@ struct PplRequest {
   std::filesystem::path text;       ///< as above
   std::filesystem::path tokens;     ///< JSON list of rows of token ids; empty = text is tokenized
   int64_t length = 2048, stride = 512;
-  int64_t rows = 20;  ///< 0 = all, also the default for given tokens
+  int64_t rows = 20;       ///< 0 = all, also the default for given tokens
+  bool llama_cpp = false;  ///< the protocol of llama.cpp's perplexity tool; its defaults: length 512, all rows
 };
 
 /// `ppl` of two models, layer by layer; ppl.reference is there.

@@ -19,13 +19,12 @@ DataSpec data_spec(const PplRequest& request) {
     return spec;
   }
   const Checkpoint checkpoint = Checkpoint::open(request.model);
-  const fs::path own = checkpoint.files().front().path.parent_path();
-  spec.tokenizer_dir = request.tokenizer.empty() ? own : request.tokenizer;
+  spec.tokenizer_dir = request.tokenizer.empty() ? tokenizer_of(checkpoint) : request.tokenizer;
   spec.dataset.dataset = request.data;
   spec.display_name = dataset_display_name(spec.dataset);
   spec.eval_len = request.length;
   spec.eval_stride = request.stride;
-  return spec;
+  return request.llama_cpp ? as_llama_cpp(std::move(spec), request.length) : spec;
 }
 
 int run(const PplRequest& request) {

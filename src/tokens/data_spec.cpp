@@ -141,6 +141,21 @@ DataSpec read_data_spec(const std::filesystem::path& file) {
   return parse_data_spec(read_json(file), file.string(), file.parent_path());
 }
 
+DataSpec as_llama_cpp(DataSpec spec, int64_t length) {
+  if (!spec.token_rows.empty()) {
+    fail("{}: the llama.cpp protocol cuts a text; it cannot be had with rows of token ids", spec.token_rows.string());
+  }
+  if (length < 4) fail("the llama.cpp protocol needs windows of at least 4 tokens, not {}", length);
+  spec.llama_cpp = true;
+  spec.dataset.protocol = TextProtocol::verbatim;
+  spec.add_special = true;
+  spec.parse_special = false;
+  spec.chat_template = false;
+  spec.eval_len = spec.eval_stride = length;
+  spec.warmup_tokens = length / 2;
+  return spec;
+}
+
 std::string chart_subtitle(const DataSpec& spec, int64_t eval_len) {
   const std::string length =
       spec.display_eval_len.empty() ? fmt::format("{}", eval_len - spec.warmup_tokens) : spec.display_eval_len;

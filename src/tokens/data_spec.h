@@ -24,6 +24,9 @@ struct DataSpec {
   bool add_special = true;    ///< BOS in front of the text, if the tokenizer adds one
   bool parse_special = true;  ///< names of special tokens in the text are those tokens
 
+  /// Windows, BOS and scoring as llama.cpp's perplexity tool does; see as_llama_cpp().
+  bool llama_cpp = false;
+
   /// A JSON file with rows of token ids; then tokenizer, data set and windows are not needed.
   std::filesystem::path token_rows;
 
@@ -39,6 +42,13 @@ struct DataSpec {
 DataSpec read_data_spec(const std::filesystem::path& file);
 /// `base`: directory that relative paths start from.
 DataSpec parse_data_spec(const Json& json, const std::string& where, const std::filesystem::path& base);
+
+/// The spec with the protocol of llama.cpp's perplexity tool: the text as it is but for one newline at its end,
+/// tokenized once, names of special tokens being plain text; windows of `length` side by side, the first token of each
+/// replaced by the BOS where the tokenizer adds one; their second halves scored. What the spec says about windows is
+/// dropped, but for max_rows.
+DataSpec as_llama_cpp(DataSpec spec, int64_t length);
+constexpr int64_t kLlamaCppLength = 512;
 
 /// "<name>, <rows> × <len> tokens[, <w> token warmup][, formatted]".
 std::string chart_subtitle(const DataSpec& spec, int64_t eval_len);

@@ -89,14 +89,23 @@ std::string protocol_note(const DatasetText& text) {
                      kMeanings[static_cast<size_t>(text.protocol)], text.rows, text.blank_rows);
 }
 
+std::string llama_cpp_note(const DataSpec& spec) {
+  return fmt::format(
+      "protocol llama.cpp: one newline at the end dropped, disjoint windows of {} tokens that begin with the BOS (where "
+      "the tokenizer adds one), the last {} predictions of each scored",
+      spec.eval_len, spec.eval_len - spec.warmup_tokens - 1);
+}
+
 /// Cuts the windows and puts the prefix in front of each.
 void cut_windows(const DataSpec& spec, const std::vector<int32_t>& corpus, const std::vector<int32_t>& prefix,
                  const std::string& where, TokenRows& out) {
   const auto tokens = static_cast<int64_t>(corpus.size());
-  out.starts = window_starts(tokens, spec.eval_len, spec.eval_stride, spec.max_rows);
+  // Only llama.cpp has use for a window that ends with the text.
+  const int64_t last = spec.llama_cpp ? 1 : 0;
+  out.starts = window_starts(tokens + last, spec.eval_len, spec.eval_stride, spec.max_rows);
   if (out.starts.empty()) {
     fail("{}: the text is too short: {} tokens, but \"eval_len\" {} needs at least {}", where, tokens, spec.eval_len,
-         spec.eval_len + 1);
+         spec.eval_len + 1 - last);
   }
   const int64_t row_length = static_cast<int64_t>(prefix.size()) + spec.eval_len;
   if (static_cast<int64_t>(out.starts.size()) > kMaxIds / row_length) {
@@ -106,6 +115,7 @@ void cut_windows(const DataSpec& spec, const std::vector<int32_t>& corpus, const
   for (const int64_t start : out.starts) {
     std::vector<int32_t>& row = out.rows.emplace_back(prefix);
     row.insert(row.end(), corpus.begin() + start, corpus.begin() + start + spec.eval_len);
+    if (spec.llama_cpp && out.bos) row.front() = *out.bos;
   }
 }
 
@@ -129,11 +139,15 @@ TokenRows make_rows(const DataSpec& spec, const RowOptions& options) {
 
 TokenRows make_rows(const DataSpec& spec, const Tokenizer& tokenizer, const RowOptions& options) {
   if (!spec.token_rows.empty()) return given_rows(spec);
-  const DatasetText text = load_dataset(spec.dataset, options.locations);
+  DatasetText text = load_dataset(spec.dataset, options.locations);
   TokenRows out;
-  out.protocol = protocol_name(text.protocol);
+  out.protocol = spec.llama_cpp ? "llama.cpp" : protocol_name(text.protocol);
   out.notes = tokenizer.notes();
   out.notes.push_back(protocol_note(text));
+  if (spec.llama_cpp) {
+    if (text.text.ends_with('\n')) text.text.pop_back();
+    out.notes.push_back(llama_cpp_note(spec));
+  }
   out.text_sha256 = sha256(std::string_view(text.text));
 
   ChatPrefix prefix;

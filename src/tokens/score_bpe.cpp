@@ -19,13 +19,14 @@ class ScoreBpe final : public Model {
   ScoreBpe(const SentencePieceModel& model, Vocabulary vocab, const std::string& where)
       : Model(std::move(vocab)),
         byte_fallback_(model.byte_fallback),
+        any_joins_(model.any_piece_joins),
         count_(static_cast<int32_t>(model.pieces.size())),
         cuts_(vocab_) {
     add_symbols(model, where);
     add_merges(model);
     for (int byte = 0; byte < 256; ++byte) {
       const int32_t id = vocab_.find(byte_piece(static_cast<uint8_t>(byte)));
-      byte_ids_[byte] = id >= 0 && model.pieces[id].type == Type::kByte ? id : -1;
+      byte_ids_[byte] = id >= 0 && (any_joins_ || model.pieces[id].type == Type::kByte) ? id : -1;
     }
   }
 
@@ -65,26 +66,29 @@ class ScoreBpe final : public Model {
     if (byte_fallback_ && std::all_of(character.begin(), character.end(), [&](char c) { return id_of(c) >= 0; })) {
       for (const char byte : character) ids.push_back(id_of(byte));
     } else if (!after_unknown) {
+      if (unk_ < 0) fail("character \"{}\" is not in the vocabulary, which has no unknown token", character);
       ids.push_back(unk_);
     }
   }
+
+  bool joins(const SentencePieceModel::Piece& piece) const { return any_joins_ || piece.type == Type::kNormal; }
 
   /// Symbols are the pieces that text can become, and the characters inside them that are no pieces themselves: those
   /// get numbers from `count_` up, since they can still join.
   void add_symbols(const SentencePieceModel& model, const std::string& where) {
     for (int32_t id = 0; id < count_; ++id) {
       const SentencePieceModel::Piece& piece = model.pieces[id];
-      if (piece.type == Type::kUnused) {
+      if (piece.type == Type::kUnused && !any_joins_) {
         fail("{}: piece {} \"{}\" is of type \"unused\", which assay knows for Unigram models only", where, id,
              piece.text);
       }
       if (piece.type == Type::kUnknown) unk_ = id;
-      if (piece.type == Type::kNormal) symbols_.insert(piece.text, id);
+      if (joins(piece)) symbols_.insert(piece.text, id);
     }
-    if (unk_ < 0) fail("{}: no piece is of type \"unknown\"", where);
+    if (unk_ < 0 && !any_joins_) fail("{}: no piece is of type \"unknown\"", where);
     int32_t next = count_;
     for (const SentencePieceModel::Piece& piece : model.pieces) {
-      if (piece.type != Type::kNormal) continue;
+      if (!joins(piece)) continue;
       for (size_t at = 0; at < piece.text.size();) {
         const size_t begin = at;
         next_char(piece.text, at);
@@ -96,7 +100,7 @@ class ScoreBpe final : public Model {
   void add_merges(const SentencePieceModel& model) {
     std::vector<int32_t> order;
     for (int32_t id = 0; id < count_; ++id) {
-      if (model.pieces[id].type == Type::kNormal) order.push_back(id);
+      if (joins(model.pieces[id])) order.push_back(id);
     }
     std::stable_sort(order.begin(), order.end(),
                      [&](int32_t a, int32_t b) { return model.pieces[a].score > model.pieces[b].score; });
@@ -112,7 +116,7 @@ class ScoreBpe final : public Model {
     }
   }
 
-  bool byte_fallback_;
+  bool byte_fallback_, any_joins_;
   int32_t count_, unk_ = -1;
   Vocabulary symbols_;
   MergeTable merges_;

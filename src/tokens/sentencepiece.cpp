@@ -108,6 +108,8 @@ class SentencePiece final : public Tokenizer {
     return id < 0 ? std::nullopt : std::optional(id);
   }
 
+  std::string_view piece(int32_t id) const override { return coder_->vocab().piece(id); }
+
  private:
   std::optional<int32_t> control(const Vocabulary& vocab, std::string_view piece) const {
     const int32_t id = vocab.find(piece);

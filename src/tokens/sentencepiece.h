@@ -22,6 +22,7 @@ struct SentencePieceModel {
   std::vector<Piece> pieces;  // by id
   Kind kind = Kind::kUnigram;
   bool byte_fallback = false;
+  bool any_piece_joins = false;  // byte-pair: pieces of every type come of joins, as in llama.cpp
   bool whitespace_as_suffix = false;
   std::string bos_piece = "<s>", eos_piece = "</s>";
   std::string unk_surface = " \u2047 ";  // what an unknown token decodes to

@@ -67,6 +67,21 @@ TEST(Options, DefaultsAreTheDocumentedOnes) {
   EXPECT_FALSE(r.run.json);
 }
 
+TEST(Options, TheLlamaCppProtocolHasItsOwnDefaults) {
+  const auto r = parse<PplRequest>({"ppl", "model", "--protocol", "llama.cpp"});
+  EXPECT_TRUE(r.llama_cpp);
+  EXPECT_EQ(r.length, 512);
+  EXPECT_EQ(r.rows, 0);
+  const auto longer = parse<PplRequest>({"ppl", "model", "--protocol", "llama.cpp", "--length", "2048", "--rows", "9"});
+  EXPECT_EQ(longer.length, 2048);
+  EXPECT_EQ(longer.rows, 9);
+  expect_mentions(refusal({"ppl", "model", "--protocol", "llama.cpp", "--stride", "256"}), "--stride");
+  expect_mentions(refusal({"ppl", "model", "--protocol", "exllama"}), "--protocol");
+  EXPECT_EQ(parse<CompareRequest>({"compare", "-d", "d", "-m", "m"}).llama_cpp_length, 0);
+  EXPECT_EQ(parse<CompareRequest>({"compare", "-d", "d", "-m", "m", "--protocol", "llama.cpp"}).llama_cpp_length, 512);
+  expect_mentions(refusal({"compare", "-d", "d", "-m", "m", "--length", "512"}), "--protocol");
+}
+
 TEST(Options, RunOptionsAreParsed) {
   const auto r = parse<PplRequest>({"ppl", "model", "--precision", "bf16", "--activations", "none", "--kv-cache=none",
                                     "--threads", "3", "--memory", "512MiB", "-o", "out.json", "--json"});

@@ -25,6 +25,7 @@ class ByteTokenizer : public Tokenizer {
   std::string decode(std::span<const int32_t>, bool) const override { return {}; }
   int64_t vocab_size() const override { return 1001; }
   std::optional<int32_t> token_id(std::string_view) const override { return std::nullopt; }
+  std::string_view piece(int32_t) const override { return {}; }
 };
 
 class Rows : public testing::Test {
@@ -92,6 +93,33 @@ TEST_F(Rows, OverlapWhenTheStrideIsShort) {
   EXPECT_EQ(rows.corpus_tokens, 9);
   EXPECT_EQ(rows.targets(), 9);
   EXPECT_EQ(rows.protocol, "P3");
+}
+
+TEST_F(Rows, OfTheLlamaCppProtocolLieSideBySideAndEachBeginsWithTheBos) {
+  DataSpec plain = spec("abcdefghijklmno\n", 7, 3);
+  plain.chat_template = true;
+  plain.add_special = false;
+  const TokenRows rows = make_rows(as_llama_cpp(plain, 8), tokenizer_);
+  ASSERT_EQ(rows.rows.size(), 2u);  // the newline at the end is gone, and the text ends with the second window
+  EXPECT_EQ(text_of(rows.rows[0]), "^abcdefg");
+  EXPECT_EQ(text_of(rows.rows[1]), "^ijklmno");
+  EXPECT_EQ(rows.starts, (std::vector<int64_t>{0, 8}));
+  EXPECT_EQ(rows.first_scored_position(), 4);
+  EXPECT_EQ(rows.targets_per_row(), 3);
+  EXPECT_EQ(rows.protocol, "llama.cpp");
+  EXPECT_THAT(rows.notes, testing::Contains(HasSubstr("disjoint windows of 8 tokens")));
+  const TokenRows odd = make_rows(as_llama_cpp(plain, 5), tokenizer_);
+  EXPECT_EQ(odd.rows.size(), 3u);
+  EXPECT_EQ(odd.first_scored_position(), 2);
+  EXPECT_EQ(odd.targets_per_row(), 2);
+}
+
+TEST_F(Rows, OfTheLlamaCppProtocolNeedATextAndAWindow) {
+  EXPECT_THROW(as_llama_cpp(spec("abc", 4, 4), 3), Error);
+  EXPECT_THROW(make_rows(as_llama_cpp(spec("abc", 4, 4), 8), tokenizer_), Error);
+  DataSpec given;
+  given.token_rows = "rows.json";
+  EXPECT_THROW(as_llama_cpp(given, 8), Error);
 }
 
 TEST_F(Rows, LeaveOutTheBosOnRequest) {
@@ -284,6 +312,7 @@ class Remembering : public Tokenizer {
   std::string decode(std::span<const int32_t> ids, bool skip) const override { return tokenizer_->decode(ids, skip); }
   int64_t vocab_size() const override { return tokenizer_->vocab_size(); }
   std::optional<int32_t> token_id(std::string_view token) const override { return tokenizer_->token_id(token); }
+  std::string_view piece(int32_t id) const override { return tokenizer_->piece(id); }
 
  private:
   std::unique_ptr<Tokenizer> tokenizer_;

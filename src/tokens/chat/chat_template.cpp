@@ -6,9 +6,11 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "checkpoint/gguf.h"
 #include "tokens/chat/interpreter.h"
 #include "tokens/chat/parser.h"
 #include "tokens/chat/text.h"
+#include "tokens/gguf_vocabulary.h"
 
 namespace assay {
 
@@ -143,7 +145,41 @@ std::string ChatTemplate::render(const ChatContext& context, bool& used_date) co
   }
 }
 
+namespace {
+
+TokenizerChat gguf_chat_template(const GgufMetadata& metadata) {
+  constexpr const char* kKey = "tokenizer.chat_template";
+  const std::string where = metadata.path().string();
+  if (!metadata.has(kKey)) {
+    fail("{}: no {}; set \"chat_template\": false in the data spec, or name a tokenizer that has one", where, kKey);
+  }
+  TokenizerChat out;
+  out.program = ChatTemplate::parse(metadata.string(kKey), fmt::format("{}: {}", where, kKey));
+  const GgufVocabulary vocabulary = read_gguf_vocabulary(metadata);
+  const std::pair<const char*, std::optional<int64_t>> tokens[] = {
+      {"bos_token", vocabulary.bos}, {"eos_token", vocabulary.eos}, {"unk_token", vocabulary.unk},
+      {"sep_token", vocabulary.sep}, {"pad_token", vocabulary.pad},
+  };
+  for (const auto& [name, id] : tokens) {
+    if (!id || *id < 0 || static_cast<size_t>(*id) >= vocabulary.tokens.size()) continue;
+    out.special_tokens.emplace_back(name, vocabulary.tokens[*id]);
+  }
+  return out;
+}
+
+bool has_chat_file(const fs::path& directory) {
+  for (const char* name : {"chat_template.jinja", "chat_template.json", "tokenizer_config.json"}) {
+    if (fs::is_regular_file(directory / name)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 TokenizerChat load_chat_template(const fs::path& path) {
+  if (path.extension() == ".gguf" || (fs::is_directory(path) && !has_chat_file(path))) {
+    if (const auto metadata = gguf_metadata(path)) return gguf_chat_template(*metadata);
+  }
   const fs::path directory = fs::is_directory(path) ? path : path.parent_path();
   std::optional<Json> config_json, map_json, template_json;
   const auto config = object_in(directory / "tokenizer_config.json", config_json);

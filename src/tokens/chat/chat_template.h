@@ -45,7 +45,7 @@ struct TokenizerChat {
 };
 
 /// Looks in chat_template.jinja, chat_template.json, tokenizer_config.json, in that order. `path` is the directory, or
-/// a file in it. Error that names them when there is no template.
+/// a file in it; or a GGUF model, whose metadata have it. Error that names them when there is no template.
 TokenizerChat load_chat_template(const std::filesystem::path& path);
 
 struct ChatPrefix {

@@ -166,6 +166,11 @@ std::optional<int32_t> AddedTokens::find(const std::string& content) const {
   return tokens_[found->second].id;
 }
 
+const std::string* AddedTokens::content(int32_t id) const {
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() ? nullptr : &tokens_[found->second].content;
+}
+
 const std::string* AddedTokens::decoded(int32_t id) const {
   const auto found = by_id_.find(id);
   return found == by_id_.end() ? nullptr : &tokens_[found->second].decoded;

@@ -25,6 +25,8 @@ class AddedTokens {
   Pieces cut(std::string_view text, const Normalizers& normalizers, bool parse_special) const;
 
   std::optional<int32_t> find(const std::string& content) const;
+  /// As the file spells it; null when no token has this id.
+  const std::string* content(int32_t id) const;
   /// What the token decodes to: its spelling after normalization if it is found there. Null when no token has this id.
   const std::string* decoded(int32_t id) const;
   bool is_special(const std::string& content) const { return special_.contains(content); }

@@ -60,6 +60,11 @@ class Pipeline final : public Tokenizer {
     return id < 0 ? std::nullopt : std::optional(id);
   }
 
+  std::string_view piece(int32_t id) const override {
+    const std::string* added = added_.content(id);
+    return added ? std::string_view(*added) : model_->vocab().piece(id);
+  }
+
  private:
   Pipeline(TokenizerFile& file, const JsonObject& json, const JsonObject* config)
       : model_(make_model(file)),

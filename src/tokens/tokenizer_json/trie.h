@@ -27,6 +27,17 @@ class ByteTrie {
     }
   }
 
+  /// How many bytes of the text some key begins with.
+  size_t depth(std::string_view text) const {
+    size_t length = 0;
+    uint32_t node = text.empty() ? 0 : roots_[static_cast<uint8_t>(text[0])];
+    while (node != 0) {
+      ++length;
+      node = length == text.size() ? 0 : child(node, static_cast<uint8_t>(text[length]));
+    }
+    return length;
+  }
+
   struct Match {
     size_t length = 0;  // 0: none
     int32_t value = -1;
