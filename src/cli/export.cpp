@@ -49,8 +49,7 @@ class Exporter {
       if (!modules_.contains(linear.module)) add(open_linear(checkpoint, quant, linear));
     });
     for (const LayerSpec& layer : spec.layers) {
-      if (const auto* attention = std::get_if<AttentionSpec>(&layer.mixer))
-        drop(open_attention_quant(checkpoint, quant, attention->module), attention->module);
+      drop(open_attention_quant(checkpoint, quant, cache_module(layer.mixer)), cache_module(layer.mixer));
     }
     if (!spec.tied) add(open_head(checkpoint, quant, spec));
     for (const auto& [name, tensor] : checkpoint.tensors()) {

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "forward/attention.h"
+#include "forward/latent_attention.h"
 #include "forward/mlp.h"
 
 namespace assay {
@@ -74,6 +75,9 @@ class ParallelBlock : public LayerBlock {
 
 std::unique_ptr<Body> make_body(RunContext& context, const AttentionSpec& spec) {
   return std::make_unique<Attention>(context, spec);
+}
+std::unique_ptr<Body> make_body(RunContext& context, const LatentAttentionSpec& spec) {
+  return std::make_unique<LatentAttention>(context, spec);
 }
 std::unique_ptr<Body> make_body(RunContext& context, const MlpSpec& spec) {
   return std::make_unique<MlpBody>(context, spec);

@@ -7,6 +7,11 @@
 
 namespace assay {
 
+/// The module where the scales of a mixer's KV cache stand.
+inline const std::string& cache_module(const MixerSpec& mixer) {
+  return std::visit([](const auto& spec) -> const std::string& { return spec.module; }, mixer);
+}
+
 /// The linears of a part of a layer in the order of the computation, a router before its experts.
 template <class Visit>
 void for_each_linear(const MixerSpec& mixer, Visit&& visit) {

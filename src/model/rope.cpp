@@ -86,10 +86,6 @@ std::vector<float> frequencies(const RopeSpec& rope, int64_t length) {
   return f;
 }
 
-double yarn_magnitude(const RopeSpec& rope, double x) {
-  return rope.factor <= 1 ? 1 : 0.1 * x * std::log(rope.factor) + 1;
-}
-
 double attention_factor(const RopeSpec& rope) {
   if (rope.attention_factor) return *rope.attention_factor;
   if (rope.type == Type::yarn) {
@@ -104,6 +100,10 @@ double attention_factor(const RopeSpec& rope) {
 }
 
 }  // namespace
+
+double yarn_magnitude(const RopeSpec& rope, double x) {
+  return rope.factor <= 1 ? 1 : 0.1 * x * std::log(rope.factor) + 1;
+}
 
 RopeTable make_rope_table(const RopeSpec& spec, int64_t length) {
   ASSAY_CHECK(length >= 0 && spec.dims >= 2 && spec.dims % 2 == 0);

@@ -17,4 +17,7 @@ struct RopeTable {
 /// sequence being run, on which dynamic and longrope depend.
 RopeTable make_rope_table(const RopeSpec& spec, int64_t length);
 
+/// What yarn multiplies attention by, for a given mscale.
+double yarn_magnitude(const RopeSpec& rope, double mscale);
+
 }  // namespace assay

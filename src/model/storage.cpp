@@ -99,8 +99,7 @@ class Meter {
       bits += decoder_linear(linear, router ? Summary::Place::router : Summary::Place::decoder);
     });
     out_.layers.push_back(bits);
-    if (const auto* attention = std::get_if<AttentionSpec>(&layer.mixer))
-      summary_.add(open_attention_quant(checkpoint_, config_, attention->module));
+    summary_.add(open_attention_quant(checkpoint_, config_, cache_module(layer.mixer)));
   }
 
   /// Between embedding and layers, or layers and head.
@@ -113,7 +112,13 @@ class Meter {
     const Counted& whole = opened(linear, place);
     const Bits part = add(linear, whole, compare_q_decoder_);
     out_.decoder += part;
-    out_.tensors.push_back({linear.dense_name, linear.out, linear.in, whole.format, part.bits});
+    // The plain model may fuse these parts too.
+    if (!out_.tensors.empty() && out_.tensors.back().name == linear.dense_name) {
+      out_.tensors.back().rows += linear.out;
+      out_.tensors.back().bits += part.bits;
+    } else {
+      out_.tensors.push_back({linear.dense_name, linear.out, linear.in, whole.format, part.bits});
+    }
     return part;
   }
 

@@ -70,6 +70,12 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, Architecture,
                                          "qwen3_moe_fused", "qwen3_moe_nonorm"),
                          [](const auto& info) { return std::string(info.param); });
 
+// Other mixers than plain attention.
+INSTANTIATE_TEST_SUITE_P(Mixers, Architecture,
+                         testing::Values("deepseek_v2", "deepseek_v2_lite", "deepseek_v3", "deepseek_v3_mtp",
+                                         "deepseek_v3_noq"),
+                         [](const auto& info) { return std::string(info.param); });
+
 TEST_P(Architecture, LogitsAndHiddenStatesEqualTheGoldens) {
   ASSAY_REQUIRE_FIXTURES();
   const fs::path folder = test::fixtures() / "architectures" / GetParam();

@@ -205,6 +205,10 @@ LayerSpec decoder_layer(const Source& source, const Decoder& d, int64_t layer) {
 }
 
 LayerSpec decoder_layer(const Source& source, const Decoder& d, int64_t layer, FeedForwardSpec mlp) {
+  return decoder_layer(source, d, layer, attention(source, d, layer), std::move(mlp));
+}
+
+LayerSpec decoder_layer(const Source& source, const Decoder& d, int64_t layer, MixerSpec mixer, FeedForwardSpec mlp) {
   LayerSpec spec;
   spec.module = source.stored(fmt::format("{}.{}", d.names.layers, layer));
   spec.mixer_branch.input_norm = layer_norm(source, d, layer, d.names.attention_norm);
@@ -212,7 +216,7 @@ LayerSpec decoder_layer(const Source& source, const Decoder& d, int64_t layer, F
   spec.mlp_branch.input_norm = layer_norm(source, d, layer, d.names.mlp_norm);
   spec.mlp_branch.output_norm = layer_norm(source, d, layer, d.names.mlp_output_norm);
   spec.mixer_branch.scale = spec.mlp_branch.scale = d.residual_multiplier;
-  spec.mixer = attention(source, d, layer);
+  spec.mixer = std::move(mixer);
   spec.mlp = std::move(mlp);
   spec.parallel = d.parallel;
   return spec;

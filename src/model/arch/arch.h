@@ -108,8 +108,10 @@ Decoder read_decoder(Source& source, const DecoderDefaults& defaults = {});
 AttentionSpec attention(const Source& source, const Decoder& decoder, int64_t layer);
 MlpSpec mlp(const Source& source, const Decoder& decoder, const std::string& module, int64_t intermediate);
 LayerSpec decoder_layer(const Source& source, const Decoder& decoder, int64_t layer);
-/// The same around another MLP.
+/// The same around another MLP, or another mixer too.
 LayerSpec decoder_layer(const Source& source, const Decoder& decoder, int64_t layer, FeedForwardSpec mlp);
+LayerSpec decoder_layer(const Source& source, const Decoder& decoder, int64_t layer, MixerSpec mixer,
+                        FeedForwardSpec mlp);
 /// "layers.0." and what follows.
 std::string layer_name(const Decoder& decoder, int64_t layer, const std::string& part);
 

@@ -1,0 +1,37 @@
+#pragma once
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/linear_spec.h"
+
+namespace assay {
+
+// What mixes tokens in place of plain attention. Channels of a convolution are the rows of the linears that feed it, in
+// the order in which they stand here.
+
+/// Attention whose k and v are made from a latent state [kv_rank] of each token. A head of q and k is
+/// [nope_dim | rope_dim]; only the second part is rotated, and that of k is the same for all heads.
+struct LatentAttentionSpec {
+  std::string module;
+  std::optional<LinearSpec> q_a;  ///< q = q(q_norm(q_a(x))), or q(x)
+  NormSpec q_norm;
+  LinearSpec q;      ///< [heads * (nope_dim + rope_dim), ...]
+  LinearSpec kv_a;   ///< [kv_rank + rope_dim, hidden]: the latent state, then the part of k with positions
+  NormSpec kv_norm;  ///< of the latent state
+  LinearSpec kv_b;   ///< from that, nope_dim rows of k, then value_dim rows of v for each head
+  LinearSpec o;
+  int64_t heads = 0, nope_dim = 0, rope_dim = 0, value_dim = 0;
+  int rope = 0;      ///< index into ModelSpec::ropes
+  double scale = 0;  ///< of the scores
+
+  template <class Visit>
+  void for_each_linear(Visit&& visit) const {
+    if (q_a) visit(*q_a);
+    for (const LinearSpec* linear : {&q, &kv_a, &kv_b, &o}) visit(*linear);
+  }
+};
+
+}  // namespace assay
