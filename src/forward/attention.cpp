@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "forward/alibi.h"
+#include "forward/project.h"
 
 namespace assay {
 
@@ -15,6 +16,7 @@ Attention::Attention(RunContext& context, const AttentionSpec& spec) : spec_(&sp
   k_ = Linear(store, spec.k, as_deployed);
   v_ = Linear(store, spec.v, as_deployed);
   o_ = Linear(store, spec.o, as_deployed);
+  if (spec.gate) gate_ = Linear(store, *spec.gate, as_deployed);
   for (const NormSpec& norm : spec.q_norm) q_heads_.norms.emplace_back(store, norm);
   for (const NormSpec& norm : spec.k_norm) k_heads_.norms.emplace_back(store, norm);
   output_norm_ = Norm(store, spec.output_norm);
@@ -106,9 +108,15 @@ void Attention::run(RunContext& context, Matrix h, Matrix y, bool accumulate) co
     shape.key_bias = key_bias_.floats() > 0 ? key_bias_.data() : nullptr;
     device.attention(q, k, v, mixed, context.length, shape, context.store.precision());
   });
-  if (output_norm_) times.time("norm", [&] { output_norm_.apply(device, mixed, mixed); });
+  Matrix result = mixed;
+  if (spec_->gate) {
+    result = workspace.get("output gate", h.rows, gate_.out());
+    project(context, h, {{gate_, result}});
+    times.time("gate", [&] { device.gate(Device::Gate::sigmoid, result, mixed); });
+  }
+  if (output_norm_) times.time("norm", [&] { output_norm_.apply(device, result, result); });
   const Matrix o_in =
-      times.time("activations", [&] { return o_.input().apply(device, workspace, "o input", mixed, context.length); });
+      times.time("activations", [&] { return o_.input().apply(device, workspace, "o input", result, context.length); });
   times.time("linear", [&] { o_.apply(device, workspace, o_in, y, accumulate); });
 }
 

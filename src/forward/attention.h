@@ -29,7 +29,7 @@ class Attention : public Body {
   ActivationQuant v_quant_;
   Norm output_norm_;
   Buffer sinks_, key_bias_;
-  Linear q_, k_, v_, o_;
+  Linear q_, k_, v_, gate_, o_;
 };
 
 }  // namespace assay

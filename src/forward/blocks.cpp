@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "forward/attention.h"
+#include "forward/delta_net.h"
 #include "forward/latent_attention.h"
 #include "forward/mlp.h"
 
@@ -78,6 +79,9 @@ std::unique_ptr<Body> make_body(RunContext& context, const AttentionSpec& spec) 
 }
 std::unique_ptr<Body> make_body(RunContext& context, const LatentAttentionSpec& spec) {
   return std::make_unique<LatentAttention>(context, spec);
+}
+std::unique_ptr<Body> make_body(RunContext& context, const DeltaNetSpec& spec) {
+  return std::make_unique<DeltaNet>(context, spec);
 }
 std::unique_ptr<Body> make_body(RunContext& context, const MlpSpec& spec) {
   return std::make_unique<MlpBody>(context, spec);

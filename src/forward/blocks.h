@@ -18,6 +18,7 @@ class Body {
 /// The body of a mixer, or of a feed-forward part that is no mixture of experts.
 std::unique_ptr<Body> make_body(RunContext& context, const AttentionSpec& spec);
 std::unique_ptr<Body> make_body(RunContext& context, const LatentAttentionSpec& spec);
+std::unique_ptr<Body> make_body(RunContext& context, const DeltaNetSpec& spec);
 std::unique_ptr<Body> make_body(RunContext& context, const MlpSpec& spec);
 
 /// What is decoded at once and run on one chunk of rows after the other: one branch of a layer, or two parallel ones.

@@ -34,4 +34,27 @@ struct LatentAttentionSpec {
   }
 };
 
+/// A depthwise causal convolution over `channels`, stored as [channels, 1, kernel].
+struct ConvSpec {
+  std::string weight, bias;  ///< stored tensors; the bias may be empty
+  int64_t channels = 0, kernel = 0;
+};
+
+/// Linear attention by the gated delta rule: q, k and v are convolved with silu, q and k normalized,
+/// S = g S + k (beta (v - (g S)^T k))^T with beta = sigmoid(b) and g = exp(-exp(a_log) softplus(a + dt_bias)),
+/// x = out(norm(S^T q) * silu(z)).
+struct DeltaNetSpec {
+  std::string module;
+  LinearSpec q, k, v, z, b, a, out;
+  ConvSpec conv;
+  std::string a_log, dt_bias;  ///< stored tensors [heads]
+  NormSpec norm;               ///< over value_dim
+  int64_t key_heads = 0, heads = 0, key_dim = 0, value_dim = 0;
+
+  template <class Visit>
+  void for_each_linear(Visit&& visit) const {
+    for (const LinearSpec* linear : {&q, &k, &v, &z, &b, &a, &out}) visit(*linear);
+  }
+};
+
 }  // namespace assay

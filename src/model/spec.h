@@ -61,10 +61,13 @@ struct AttentionSpec {
   int64_t chunk = 0;     ///< queries see keys of their own chunk of this many positions only; 0 = all
   std::string sinks;     ///< stored tensor [heads]: a logit that takes part in each softmax and is then dropped
   NormSpec output_norm;  ///< of what goes into o
+  std::optional<LinearSpec> gate;  ///< [heads * head_dim, hidden]: what goes into o is multiplied by its sigmoid
 
   template <class Visit>
   void for_each_linear(Visit&& visit) const {
-    for (const LinearSpec* linear : {&q, &k, &v, &o}) visit(*linear);
+    visit(q);
+    if (gate) visit(*gate);
+    for (const LinearSpec* linear : {&k, &v, &o}) visit(*linear);
   }
 };
 
@@ -129,7 +132,7 @@ struct BranchSpec {
 
 /// What mixes tokens, and what works on each of them alone. Each alternative has for_each_linear(), a part in forward/
 /// and nothing else.
-using MixerSpec = std::variant<AttentionSpec, LatentAttentionSpec>;
+using MixerSpec = std::variant<AttentionSpec, LatentAttentionSpec, DeltaNetSpec>;
 using FeedForwardSpec = std::variant<std::monostate, MlpSpec, MoeSpec>;
 
 /// The mixer's branch, then that of the feed-forward part.
