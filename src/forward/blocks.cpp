@@ -3,8 +3,12 @@
 #include "base/error.h"
 #include "forward/attention.h"
 #include "forward/delta_net.h"
+#include "forward/hybrid.h"
 #include "forward/latent_attention.h"
+#include "forward/lightning.h"
+#include "forward/mamba.h"
 #include "forward/mlp.h"
+#include "forward/short_conv.h"
 
 namespace assay {
 
@@ -82,6 +86,21 @@ std::unique_ptr<Body> make_body(RunContext& context, const LatentAttentionSpec& 
 }
 std::unique_ptr<Body> make_body(RunContext& context, const DeltaNetSpec& spec) {
   return std::make_unique<DeltaNet>(context, spec);
+}
+std::unique_ptr<Body> make_body(RunContext& context, const MambaSpec& spec) {
+  return std::make_unique<Mamba>(context, spec);
+}
+std::unique_ptr<Body> make_body(RunContext& context, const Mamba2Spec& spec) {
+  return std::make_unique<Mamba2>(context, spec);
+}
+std::unique_ptr<Body> make_body(RunContext& context, const HybridSpec& spec) {
+  return std::make_unique<Hybrid>(context, spec);
+}
+std::unique_ptr<Body> make_body(RunContext& context, const ShortConvSpec& spec) {
+  return std::make_unique<ShortConv>(context, spec);
+}
+std::unique_ptr<Body> make_body(RunContext& context, const LightningSpec& spec) {
+  return std::make_unique<Lightning>(context, spec);
 }
 std::unique_ptr<Body> make_body(RunContext& context, const MlpSpec& spec) {
   return std::make_unique<MlpBody>(context, spec);

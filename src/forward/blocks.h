@@ -19,6 +19,11 @@ class Body {
 std::unique_ptr<Body> make_body(RunContext& context, const AttentionSpec& spec);
 std::unique_ptr<Body> make_body(RunContext& context, const LatentAttentionSpec& spec);
 std::unique_ptr<Body> make_body(RunContext& context, const DeltaNetSpec& spec);
+std::unique_ptr<Body> make_body(RunContext& context, const MambaSpec& spec);
+std::unique_ptr<Body> make_body(RunContext& context, const Mamba2Spec& spec);
+std::unique_ptr<Body> make_body(RunContext& context, const HybridSpec& spec);
+std::unique_ptr<Body> make_body(RunContext& context, const ShortConvSpec& spec);
+std::unique_ptr<Body> make_body(RunContext& context, const LightningSpec& spec);
 std::unique_ptr<Body> make_body(RunContext& context, const MlpSpec& spec);
 
 /// What is decoded at once and run on one chunk of rows after the other: one branch of a layer, or two parallel ones.

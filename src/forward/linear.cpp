@@ -112,12 +112,13 @@ Linear::Linear(WeightStore& store, const LinearSpec& spec, bool as_deployed) {
   input_ = LinearInput(store, stored, as_deployed);
   weight_ = store.prepare(spec, store.precision());
   bias_ = store.bias(spec);
+  multiplier_ = static_cast<float>(spec.multiplier);
   if (stored.output_transform()) output_transform_ = store.transform(*stored.output_transform());
   if (as_deployed) output_quant_ = stored.output_quant();
 }
 
 void Linear::apply(Device& device, Workspace& workspace, Matrix x, Matrix y, bool accumulate) const {
-  if (!output_transform_ && !output_quant_.active()) {
+  if (!output_transform_ && !output_quant_.active() && multiplier_ == 1) {
     device.matmul(x, *weight_, y, accumulate);
     if (bias_.floats() > 0) device.add_bias(y, bias_.data());
     return;
@@ -131,6 +132,7 @@ void Linear::apply(Device& device, Workspace& workspace, Matrix x, Matrix y, boo
     result = rotated;
   }
   device.quantize(output_quant_, result);
+  if (multiplier_ != 1) device.scale(multiplier_, result);
   if (accumulate) {
     device.add(result, y);
   } else {

@@ -98,6 +98,7 @@ class Linear {
   LinearInput input_;
   std::unique_ptr<Weight> weight_;
   Buffer bias_;
+  float multiplier_ = 1;
   std::shared_ptr<const Weight> output_transform_;
   ActivationQuant output_quant_;
 };

@@ -96,7 +96,9 @@ Choice choose(const RoutingSpec& spec, std::span<const float> logits, std::span<
   } else {
     for (float& s : scores) s = 1 / (1 + std::exp(-s));
   }
-  std::vector<float> choice = scores;
+  // A sigmoid keeps the order, but large logits all become 1.
+  const bool as_logits = spec.scores == RoutingSpec::Scores::sigmoid && bias.empty() && spec.groups <= 1;
+  std::vector<float> choice = as_logits ? std::vector<float>(logits.begin(), logits.end()) : scores;
   for (size_t e = 0; e < bias.size(); ++e) choice[e] += bias[e];
   if (spec.groups > 1) keep_best_groups(spec, choice);
   Choice chosen{best_of(choice, spec.top_k), {}};

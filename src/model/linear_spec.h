@@ -15,6 +15,7 @@ struct LinearSpec {
   int64_t stored_rows = 0;      ///< rows of the whole stored module
   int64_t stack_rows = 0;       ///< 0: not transposed
   std::string bias;             ///< stored tensor [stored_rows], or empty
+  double multiplier = 1;        ///< of the result, bias included
   std::string dense_name;       ///< Hugging Face name of this part's weight in the plain model
 
   /// Row `r` of this linear as a row of the stored module.

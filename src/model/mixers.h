@@ -57,4 +57,66 @@ struct DeltaNetSpec {
   }
 };
 
+/// Mamba's selective state space: u = silu(conv(x)), dt = softplus(dt(dt_in(u))),
+/// h = exp(-exp(a_log) dt) h + dt B u with B = b(u), y = out((C h + d u) * silu(gate)) with C = c(u).
+struct MambaSpec {
+  std::string module;
+  LinearSpec x, gate;  ///< [channels, hidden]
+  ConvSpec conv;
+  LinearSpec dt_in, b, c;  ///< [rank, channels], [states, channels]
+  LinearSpec dt;           ///< [channels, rank]
+  std::string a_log, d;    ///< stored tensors [channels, states], [channels]
+  LinearSpec out;
+
+  template <class Visit>
+  void for_each_linear(Visit&& visit) const {
+    for (const LinearSpec* linear : {&x, &gate, &dt_in, &b, &c, &dt, &out}) visit(*linear);
+  }
+};
+
+/// Its successor, with one decay for each head, which is linear attention: S = exp(-exp(a_log) dt) S + B (dt x)^T,
+/// y = S^T C + d x, then out(norm(y * silu(gate))).
+struct Mamba2Spec {
+  std::string module;
+  LinearSpec gate, x, b, c, dt, out;
+  ConvSpec conv;                  ///< over x, b and c
+  std::string a_log, dt_bias, d;  ///< stored tensors [heads]
+  int64_t heads = 0, head_dim = 0, groups = 0, states = 0;
+  double dt_low = 0, dt_high = std::numeric_limits<double>::infinity();
+  std::vector<NormSpec> norms;  ///< none, or one for each part of the channels
+  bool norm_before_gate = false;
+
+  template <class Visit>
+  void for_each_linear(Visit&& visit) const {
+    for (const LinearSpec* linear : {&gate, &x, &b, &c, &dt, &out}) visit(*linear);
+  }
+};
+
+/// out(c(x) * conv(b(x) * v(x))).
+struct ShortConvSpec {
+  std::string module;
+  LinearSpec b, c, v, out;
+  ConvSpec conv;
+
+  template <class Visit>
+  void for_each_linear(Visit&& visit) const {
+    for (const LinearSpec* linear : {&b, &c, &v, &out}) visit(*linear);
+  }
+};
+
+/// Linear attention with a fixed decay for each head: q, k and v through silu, S = decay S + k v^T,
+/// out(norm(S^T q) * sigmoid(gate)).
+struct LightningSpec {
+  std::string module;
+  LinearSpec q, k, v, gate, out;
+  NormSpec norm;  ///< over all heads
+  int64_t heads = 0, head_dim = 0;
+  std::vector<double> decay;  ///< of each head
+
+  template <class Visit>
+  void for_each_linear(Visit&& visit) const {
+    for (const LinearSpec* linear : {&q, &k, &v, &gate, &out}) visit(*linear);
+  }
+};
+
 }  // namespace assay

@@ -71,6 +71,20 @@ struct AttentionSpec {
   }
 };
 
+/// Both at once: attention(m x) + mamba(m' x).
+struct HybridSpec {
+  std::string module;  ///< of the attention
+  AttentionSpec attention;
+  Mamba2Spec mamba;
+  double attention_multiplier = 1, mamba_multiplier = 1;
+
+  template <class Visit>
+  void for_each_linear(Visit&& visit) const {
+    attention.for_each_linear(visit);
+    mamba.for_each_linear(visit);
+  }
+};
+
 struct MlpSpec {
   Activation activation = Activation::silu;
   std::optional<LinearSpec> gate;
@@ -132,7 +146,8 @@ struct BranchSpec {
 
 /// What mixes tokens, and what works on each of them alone. Each alternative has for_each_linear(), a part in forward/
 /// and nothing else.
-using MixerSpec = std::variant<AttentionSpec, LatentAttentionSpec, DeltaNetSpec>;
+using MixerSpec = std::variant<AttentionSpec, LatentAttentionSpec, DeltaNetSpec, MambaSpec, Mamba2Spec, HybridSpec,
+                               ShortConvSpec, LightningSpec>;
 using FeedForwardSpec = std::variant<std::monostate, MlpSpec, MoeSpec>;
 
 /// The mixer's branch, then that of the feed-forward part.

@@ -206,7 +206,7 @@ TEST(Keys, ThatWouldChangeTheMathsMayBeNeutral) {
 
 TEST(HostileConfig, UnknownArchitecturesAreNamed) {
   EXPECT_SAYS(refusal_with({{"model_type", "lama"}}), "the nearest is llama");
-  EXPECT_SAYS(refusal_with({{"model_type", "mamba"}}), "qwen3_moe");
+  EXPECT_SAYS(refusal_with({{"model_type", "rwkv"}}), "qwen3_moe");
   EXPECT_SAYS(refusal_with({{"model_type", nullptr}}), "\"model_type\"");
   EXPECT_SAYS(refusal_with({{"model_type", 7}}), "\"model_type\"");
   TinyModel model = tiny_llama();

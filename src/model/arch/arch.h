@@ -36,12 +36,12 @@ struct Names {
   std::string plain = "model.";  ///< prefix of the decoder in a plain checkpoint
   std::string embedding = "embed_tokens", layers = "layers", final_norm = "norm";
   std::string attention = "self_attn", q = "q_proj", k = "k_proj", v = "v_proj", o = "o_proj";
-  std::string qkv;  ///< one module instead of q, k and v
+  std::string qkv = "";  ///< one module instead of q, k and v
   std::string q_norm = "q_norm", k_norm = "k_norm";
   std::string mlp = "mlp", gate = "gate_proj", up = "up_proj", down = "down_proj";
-  std::string gate_up;  ///< one module instead of gate and up, the gate's rows first
-  std::string attention_norm = "input_layernorm", attention_output_norm;
-  std::string mlp_norm = "post_attention_layernorm", mlp_output_norm;
+  std::string gate_up = "";  ///< one module instead of gate and up, the gate's rows first
+  std::string attention_norm = "input_layernorm", attention_output_norm = "";
+  std::string mlp_norm = "post_attention_layernorm", mlp_output_norm = "";
 };
 
 /// Where a config says what, if not as Llama's does. The usual key counts too where the other is absent.

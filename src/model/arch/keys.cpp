@@ -141,6 +141,11 @@ bool Keys::has(const char* key) {
   return asked(key).has(key);
 }
 
+bool Keys::is(const char* key, std::string_view text) {
+  const Json* value = asked(key).find(key);
+  return value && is_text(*value, text);
+}
+
 void Keys::ignore(std::initializer_list<const char*> keys) {
   for (const char* key : keys) asked(key);
 }

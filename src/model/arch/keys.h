@@ -2,6 +2,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -36,6 +37,7 @@ class Keys {
   Keys* section(const char* key);
 
   bool has(const char* key);
+  bool is(const char* key, std::string_view text);
   /// Keys that this architecture knows and that change nothing.
   void ignore(std::initializer_list<const char*> keys);
   [[noreturn]] void refuse(const char* key, const std::string& expected) const { object_.refuse(key, expected); }

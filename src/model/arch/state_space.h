@@ -1,0 +1,29 @@
+#pragma once
+#include "model/arch/arch.h"
+
+namespace assay {
+
+/// Sizes of a Mamba-2 mixer, and what is stored of it.
+struct Mamba2Shape {
+  int64_t heads = 0, head_dim = 0, groups = 0, states = 0, kernel = 0;
+  double dt_low = 0, dt_high = 0;
+  bool in_bias = false, conv_bias = true, out_bias = false;
+  bool norm = true;        ///< of the gated output
+  int64_t norm_parts = 1;  ///< that are normed apart
+  bool norm_before_gate = false;
+};
+
+struct Mamba2Keys {
+  const char *heads, *head_dim, *groups, *states, *kernel;
+};
+
+/// Sizes and time_step_limit; `width` is heads * head_dim where the config says it, else 0.
+Mamba2Shape read_mamba2(Keys& keys, const Mamba2Keys& names, int64_t width);
+Mamba2Spec mamba2(const Source& source, const Decoder& decoder, const std::string& module, const Mamba2Shape& shape);
+
+/// conv1d below `module`.
+ConvSpec conv1d(const Source& source, const std::string& module, int64_t channels, int64_t kernel, bool bias);
+/// The size of a convolution's kernel.
+int64_t read_kernel(Keys& keys, const char* key, int64_t otherwise);
+
+}  // namespace assay
