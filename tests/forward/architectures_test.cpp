@@ -74,8 +74,8 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, Architecture,
 INSTANTIATE_TEST_SUITE_P(Mixers, Architecture,
                          testing::Values("deepseek_v2", "deepseek_v2_lite", "deepseek_v3", "deepseek_v3_mtp",
                                          "deepseek_v3_noq", "falcon_h1", "granitemoehybrid", "granitemoehybrid_nope",
-                                         "lfm2", "llama4_text", "mamba", "mamba2", "qwen3_5_moe_text", "qwen3_5_text",
-                                         "qwen3_next"),
+                                         "lfm2", "llama4_text", "mamba", "mamba2", "minimax", "qwen3_5_moe_text",
+                                         "qwen3_5_text", "qwen3_next"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_P(Architecture, LogitsAndHiddenStatesEqualTheGoldens) {
