@@ -112,13 +112,7 @@ class Meter {
     const Counted& whole = opened(linear, place);
     const Bits part = add(linear, whole, compare_q_decoder_);
     out_.decoder += part;
-    // The plain model may fuse these parts too.
-    if (!out_.tensors.empty() && out_.tensors.back().name == linear.dense_name) {
-      out_.tensors.back().rows += linear.out;
-      out_.tensors.back().bits += part.bits;
-    } else {
-      out_.tensors.push_back({linear.dense_name, linear.out, linear.in, whole.format, part.bits});
-    }
+    out_.tensors.push_back({linear.dense_name, linear.out, linear.in, whole.format, part.bits});
     return part;
   }
 

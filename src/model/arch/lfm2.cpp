@@ -43,14 +43,15 @@ int64_t read_intermediate(Keys& keys, int64_t configured) {
 
 ShortConvSpec short_conv(const Source& source, const Decoder& d, const std::string& module, int64_t kernel, bool bias) {
   const std::string in = module + ".in_proj";
-  const auto part = [&](int64_t index) {
-    return source.linear_part(in, {.stored = 3 * d.hidden, .first = index * d.hidden}, in, d.hidden, d.hidden, bias);
+  const auto part = [&](const char* alone, int64_t index) {
+    return source.linear_part(in, {.stored = 3 * d.hidden, .first = index * d.hidden}, in + alone, d.hidden, d.hidden,
+                              bias);
   };
   ShortConvSpec spec;
   spec.module = source.stored(module);
-  spec.b = part(0);
-  spec.c = part(1);
-  spec.v = part(2);
+  spec.b = part("_b", 0);
+  spec.c = part("_c", 1);
+  spec.v = part("_x", 2);
   spec.conv = conv1d(source, module + ".conv", d.hidden, kernel, bias);
   spec.out = source.linear(module + ".out_proj", d.hidden, d.hidden, bias);
   return spec;

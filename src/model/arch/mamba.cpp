@@ -15,19 +15,19 @@ MambaSpec mixer(const Source& source, Keys& keys, const Decoder& d, const std::s
   const int64_t channels = d.intermediate, states = keys.size_or("state_size", 16), rank = read_rank(keys, d.hidden);
   const bool bias = keys.boolean_or("use_bias", false);
   const std::string in = module + ".in_proj", x = module + ".x_proj";
-  const auto part = [&](const std::string& name, int64_t stored, int64_t first, int64_t out, int64_t width,
-                        bool biased) {
-    return source.linear_part(name, {.stored = stored, .first = first}, name, out, width, biased);
+  const auto part = [&](const std::string& name, const char* alone, int64_t stored, int64_t first, int64_t out,
+                        int64_t width, bool biased) {
+    return source.linear_part(name, {.stored = stored, .first = first}, name + alone, out, width, biased);
   };
   MambaSpec spec;
   spec.module = source.stored(module);
-  spec.x = part(in, 2 * channels, 0, channels, d.hidden, bias);
-  spec.gate = part(in, 2 * channels, channels, channels, d.hidden, bias);
+  spec.x = part(in, "_x", 2 * channels, 0, channels, d.hidden, bias);
+  spec.gate = part(in, "_gate", 2 * channels, channels, channels, d.hidden, bias);
   spec.conv = conv1d(source, module + ".conv1d", channels, read_kernel(keys, "conv_kernel", 4),
                      keys.boolean_or("use_conv_bias", true));
-  spec.dt_in = part(x, rank + 2 * states, 0, rank, channels, false);
-  spec.b = part(x, rank + 2 * states, rank, states, channels, false);
-  spec.c = part(x, rank + 2 * states, rank + states, states, channels, false);
+  spec.dt_in = part(x, "_dt", rank + 2 * states, 0, rank, channels, false);
+  spec.b = part(x, "_b", rank + 2 * states, rank, states, channels, false);
+  spec.c = part(x, "_c", rank + 2 * states, rank + states, states, channels, false);
   spec.dt = source.linear(module + ".dt_proj", channels, rank, true);
   spec.a_log = source.tensor(module + ".A_log", {channels, states});
   spec.d = source.tensor(module + ".D", {channels});

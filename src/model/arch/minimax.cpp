@@ -27,15 +27,15 @@ std::vector<bool> read_linear_layers(Keys& keys, int64_t layers) {
 LightningSpec lightning(const Source& source, const Decoder& d, int64_t layer) {
   const std::string module = layer_name(d, layer, d.names.attention), qkv = module + ".qkv_proj";
   const int64_t rows = d.heads * d.head_dim, dim = d.head_dim;
-  const auto part = [&](int64_t index) {
+  const auto part = [&](const char* alone, int64_t index) {
     const Rows where{.stored = 3 * rows, .first = index * dim, .run = dim, .stride = 3 * dim};
-    return source.linear_part(qkv, where, qkv, rows, d.hidden);
+    return source.linear_part(qkv, where, module + "." + alone, rows, d.hidden);
   };
   LightningSpec spec;
   spec.module = source.stored(module);
-  spec.q = part(0);
-  spec.k = part(1);
-  spec.v = part(2);
+  spec.q = part("q_proj", 0);
+  spec.k = part("k_proj", 1);
+  spec.v = part("v_proj", 2);
   spec.gate = source.linear(module + ".output_gate", rows, d.hidden);
   spec.out = source.linear(module + ".out_proj", d.hidden, rows);
   spec.norm = source.norm(module + ".norm", rows, {.eps = 1e-6});

@@ -31,17 +31,17 @@ ModelSpec qwen3_next(Source& source) {
   const int64_t keys_of = hybrid.key_heads, group = hybrid.value_heads / keys_of;
   const int64_t q = hybrid.key_dim, v = group * hybrid.value_dim, stride = 2 * q + 2 * v;
   const auto projections = [&](const std::string& module, DeltaNetSpec& spec) {
-    const auto part = [&](const char* name, int64_t first, int64_t run, int64_t every) {
+    const auto part = [&](const char* name, const char* alone, int64_t first, int64_t run, int64_t every) {
       const std::string whole = module + "." + name;
       const Rows rows{.stored = keys_of * every, .first = first, .run = run, .stride = every};
-      return source.linear_part(whole, rows, whole, keys_of * run, d.hidden);
+      return source.linear_part(whole, rows, module + "." + alone, keys_of * run, d.hidden);
     };
-    spec.q = part("in_proj_qkvz", 0, q, stride);
-    spec.k = part("in_proj_qkvz", q, q, stride);
-    spec.v = part("in_proj_qkvz", 2 * q, v, stride);
-    spec.z = part("in_proj_qkvz", 2 * q + v, v, stride);
-    spec.b = part("in_proj_ba", 0, group, 2 * group);
-    spec.a = part("in_proj_ba", group, group, 2 * group);
+    spec.q = part("in_proj_qkvz", "in_proj_q", 0, q, stride);
+    spec.k = part("in_proj_qkvz", "in_proj_k", q, q, stride);
+    spec.v = part("in_proj_qkvz", "in_proj_v", 2 * q, v, stride);
+    spec.z = part("in_proj_qkvz", "in_proj_z", 2 * q + v, v, stride);
+    spec.b = part("in_proj_ba", "in_proj_b", 0, group, 2 * group);
+    spec.a = part("in_proj_ba", "in_proj_a", group, group, 2 * group);
   };
   return build(source, hybrid, projections, [&](int64_t layer) -> FeedForwardSpec {
     const std::string module = layer_name(d, layer, d.names.mlp);

@@ -50,14 +50,14 @@ QwenHybrid read_qwen_hybrid(Source& source, bool dense) {
 }
 
 AttentionSpec gated_attention(const Source& source, const Decoder& d, int64_t layer) {
-  const std::string q = layer_name(d, layer, d.names.attention) + "." + d.names.q;
+  const std::string module = layer_name(d, layer, d.names.attention), q = module + "." + d.names.q;
   const int64_t rows = d.heads * d.head_dim;
   AttentionSpec a = attention(source, d, layer);
   const Rows own{.stored = 2 * rows, .run = d.head_dim, .stride = 2 * d.head_dim};
   Rows gate = own;
   gate.first = d.head_dim;
   a.q = source.linear_part(q, own, q, rows, d.hidden, d.qkv_bias);
-  a.gate = source.linear_part(q, gate, q, rows, d.hidden, d.qkv_bias);
+  a.gate = source.linear_part(q, gate, module + ".gate_proj", rows, d.hidden, d.qkv_bias);
   return a;
 }
 

@@ -65,16 +65,16 @@ Mamba2Spec mamba2(const Source& source, const Decoder& d, const std::string& mod
   spec.module = source.stored(module);
   const std::string in = module + ".in_proj";
   Rows rows{.stored = 2 * width + 2 * state + shape.heads};
-  const auto next = [&](int64_t out) {
-    LinearSpec part = source.linear_part(in, rows, in, out, d.hidden, shape.in_bias);
+  const auto next = [&](const char* alone, int64_t out) {
+    LinearSpec part = source.linear_part(in, rows, in + alone, out, d.hidden, shape.in_bias);
     rows.first += out;
     return part;
   };
-  spec.gate = next(width);
-  spec.x = next(width);
-  spec.b = next(state);
-  spec.c = next(state);
-  spec.dt = next(shape.heads);
+  spec.gate = next("_gate", width);
+  spec.x = next("_x", width);
+  spec.b = next("_b", state);
+  spec.c = next("_c", state);
+  spec.dt = next("_dt", shape.heads);
   spec.out = source.linear(module + ".out_proj", d.hidden, width, shape.out_bias);
   spec.conv = conv1d(source, module + ".conv1d", width + 2 * state, shape.kernel, shape.conv_bias);
   spec.a_log = source.tensor(module + ".A_log", {shape.heads});
