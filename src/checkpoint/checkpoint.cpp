@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "checkpoint/gguf.h"
+#include "checkpoint/gguf_model/model.h"
 #include "checkpoint/json_file.h"
 #include "checkpoint/locate.h"
 #include "checkpoint/printable.h"
@@ -145,7 +146,9 @@ void Checkpoint::open_gguf(const ModelFiles& files) {
   if (total != static_cast<int64_t>(tensors_.size())) {
     gguf_->refuse("split.tensors.count", fmt::format("the {} tensors that the shards hold", tensors_.size()));
   }
-  config_ = std::make_unique<Json>(Json::object());
+  GgufModel model = translate_gguf(*gguf_, tensors_, [&](const StoredTensor& tensor) { return read(tensor); });
+  tensors_ = std::move(model.tensors);
+  config_ = std::make_unique<Json>(std::move(model.config));
 }
 
 const StoredTensor* Checkpoint::find(std::string_view name) const {

@@ -30,6 +30,9 @@ struct StoredTensor {
   uint64_t offset = 0;  // from the start of the file
   uint64_t bytes = 0;
   bool big_endian = false;  // stored so; reads turn it
+  /// Where the converter of a GGUF file has moved rows (of a vector, elements): for each row, which stored row it is.
+  std::shared_ptr<const std::vector<int64_t>> row_order = {};
+  float addend = 0;  // to every stored value of a vector; a converter may have stored w + 1
 
   int64_t elements() const;
   /// "U8 [768, 128]", for messages.

@@ -10,6 +10,7 @@
 #include "cli/failure.h"
 #include "cli/interrupt.h"
 #include "cli/peak_memory.h"
+#include "formats/gguf/runtime.h"
 #include "model/config.h"
 #include "report/json.h"
 #include "report/table.h"
@@ -113,7 +114,8 @@ ModelResult Benchmark::measure(const ModelEntry& entry) {
 void Benchmark::measure(const ModelEntry& entry, ModelResult& result) {
   if (entry.model_dir.size() > 1) fail("model_dir with tensor files that override the model's is not supported yet");
   const Checkpoint checkpoint = Checkpoint::open(entry.model_dir.front());
-  const QuantConfig quant = QuantConfig::of(checkpoint);
+  const QuantConfig quant = quant_of(checkpoint);
+  if (quant.method() == gguf::kMethod) result.activations = "llama.cpp";
   const ModelSpec spec = read_model_spec(checkpoint);
   result.architecture = spec.architecture;
   result.tied = spec.tied;
@@ -149,6 +151,10 @@ void Benchmark::measure(const ModelEntry& entry, ModelResult& result) {
   for (const std::string& note : result.measured->notes) console_.note(fmt::format("{}: {}", entry.label, note));
   if (result.measured->comparison) console_.say("KL div: {:.6f}", result.measured->comparison->divergence.kld.mean);
   console_.say("Perplexity: {:.6f}", result.measured->ppl);
+}
+
+QuantConfig Benchmark::quant_of(const Checkpoint& checkpoint) const {
+  return options_.llama_cpp && checkpoint.gguf() ? gguf::llama_cpp_runtime() : QuantConfig::of(checkpoint);
 }
 
 CacheKey Benchmark::key_of(const Checkpoint& checkpoint, const ModelEntry& entry, const ModelResult& result) {
@@ -234,7 +240,7 @@ const Reference& Benchmark::reference() {
     if (reference_key_.empty()) fail("the reference {} could not be run", reference_entry_->label);
     console_.say("Running the reference again: {}", reference_entry_->label);
     const Checkpoint checkpoint = Checkpoint::open(reference_entry_->model_dir.front());
-    const QuantConfig quant = QuantConfig::of(checkpoint);
+    const QuantConfig quant = quant_of(checkpoint);
     const ModelSpec spec = read_model_spec(checkpoint);
     evaluate_model({&checkpoint, &quant, &spec}, *reference_entry_);
   }

@@ -53,6 +53,8 @@ class Benchmark {
   const Reference& reference();
   void keep_reference(const Reference::Content& content);
   bool compared(const ModelEntry& entry) const { return from_logits_ || (reference_entry_ && !entry.reference); }
+  /// What decides how its weights and activations are read.
+  QuantConfig quant_of(const Checkpoint& checkpoint) const;
   CacheKey key_of(const Checkpoint& checkpoint, const ModelEntry& entry, const ModelResult& result);
   void save() const;
   void print() const;

@@ -123,12 +123,21 @@ class Exporter {
       fail("{} {} belongs to no layer of the language model and is quantized: such a part cannot be exported",
            tensor.name, tensor.describe());
     }
+    if (tensor.row_order || tensor.addend != 0) return copy_values(tensor);
     constexpr int64_t kChunk = 1 << 22;
     const auto bytes = static_cast<int64_t>(tensor.bytes);
     tensors.push_back({tensor.name, tensor.dtype, tensor.shape, bytes, 1, kChunk,
                        [this, &tensor](int64_t begin, int64_t end, std::byte* out) {
                          stop_if_interrupted();
                          checkpoint_.read(tensor, begin, {out, static_cast<size_t>(end - begin)});
+                       }});
+  }
+
+  /// A vector that the converter of a GGUF file has changed.
+  void copy_values(const StoredTensor& tensor) {
+    tensors.push_back({tensor.name, tensor.dtype, tensor.shape, 1, static_cast<int64_t>(tensor.bytes), 1,
+                       [this, &tensor](int64_t, int64_t, std::byte* out) {
+                         store_floats(read_floats(checkpoint_, tensor), tensor.dtype, out);
                        }});
   }
 

@@ -40,9 +40,10 @@ Exit status: 0 done, 1 some models failed (others are reported), 2 bad usage or 
 constexpr const char* kRunOptions = R"(
 Measuring:
   --precision f32|bf16     operands of matrix products; sums and statistics are never rounded (f32)
-  --activations as-deployed|none
+  --activations as-deployed|none|llama.cpp
                            emulate the activation quantization that a checkpoint declares, or
-                           measure its weights only (as-deployed)
+                           measure its weights only (as-deployed); of GGUF models, which declare
+                           none, emulate how llama.cpp rounds them and its KV cache on a CPU
   --kv-cache as-deployed|none
                            the same for a quantized KV cache (as-deployed)
   --jensen-shannon         the Jensen-Shannon divergence too, where there is a reference; a second

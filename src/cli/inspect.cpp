@@ -20,7 +20,7 @@ InspectRecord inspect(const std::filesystem::path& path, const InspectRequest& r
     const Checkpoint checkpoint = Checkpoint::open(path);
     const QuantConfig quant = QuantConfig::of(checkpoint);
     record.notes = checkpoint.notes();
-    record.declared = quant.method();
+    record.declared = checkpoint.gguf() ? "gguf" : quant.method();
     const ModelSpec spec = read_model_spec(checkpoint);
     record.architecture = spec.architecture;
     record.tied = spec.tied;

@@ -88,7 +88,7 @@ class RunParser {
     run_.data_dir = environment("ASSAY_DATA");
     run_.cache_dir = default_cache_dir();
     parser.choice("--precision", precision_, {"f32", "bf16"});
-    parser.choice("--activations", activations_, {"as-deployed", "none"});
+    parser.choice("--activations", activations_, {"as-deployed", "none", "llama.cpp"});
     parser.choice("--kv-cache", kv_cache_, {"as-deployed", "none"});
     CLI::App& app = parser.app();
     app.add_option("--device", run_.device);
@@ -105,7 +105,8 @@ class RunParser {
 
   void finish() {
     run_.precision = precision_ == "bf16" ? Precision::bf16 : Precision::f32;
-    run_.as_deployed = activations_ == "as-deployed";
+    run_.as_deployed = activations_ != "none";
+    run_.llama_cpp = activations_ == "llama.cpp";
     run_.kv_cache = kv_cache_ == "as-deployed";
     run_.use_cache = !no_cache_ && !run_.cache_dir.empty();
   }

@@ -16,6 +16,7 @@ struct RunOptions {
   int threads = 0;
   Precision precision = Precision::f32;
   bool as_deployed = true;  ///< activations as the checkpoint declares them
+  bool llama_cpp = false;   ///< of GGUF models, as llama.cpp rounds them on a CPU
   bool kv_cache = true;
   uint64_t memory_bytes = uint64_t{8} << 30;
   bool jensen_shannon = false;

@@ -1,5 +1,6 @@
 #include "formats/compressed_tensors/runtime.h"
 #include "formats/format.h"
+#include "formats/gguf/runtime.h"
 #include "formats/modelopt/config.h"
 
 namespace assay {
@@ -9,6 +10,7 @@ AttentionQuant open_attention_quant(const Checkpoint& checkpoint, const QuantCon
   const Module attention(checkpoint, config, module);
   if (config.method() == compressed_tensors::kMethod) return compressed_tensors::attention_quant(attention);
   if (config.method() == modelopt::kMethod) return modelopt::attention_quant(attention);
+  if (config.method() == gguf::kMethod) return gguf::attention_quant();
   return {};
 }
 

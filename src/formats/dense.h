@@ -1,6 +1,7 @@
 #pragma once
 #include "formats/compressed_tensors/runtime.h"
 #include "formats/format.h"
+#include "formats/gguf/runtime.h"
 #include "formats/shared/reading.h"
 
 namespace assay {
@@ -40,6 +41,7 @@ class Dense : public StoredWeight {
     if (rows_ < 1 || cols_ < 1) module.refuse(fmt::format("{}: empty: {}", tensor_->name, tensor_->describe()));
     parts_ = compressed_tensors::parts_of(module);
     if (module.config().method() == compressed_tensors::kMethod) adopt_runtime();
+    if (module.config().method() == gguf::kMethod) input_quant_ = gguf::input_quant(module, tensor_->dtype);
   }
 
   std::string format() const override {

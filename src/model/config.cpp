@@ -49,7 +49,8 @@ std::vector<std::string> architectures() {
 }
 
 ModelSpec read_model_spec(const Checkpoint& checkpoint) {
-  const JsonObject config(checkpoint.config(), checkpoint.path().string() + ": config.json");
+  const JsonObject config(checkpoint.config(),
+                          checkpoint.path().string() + (checkpoint.gguf() ? ": metadata" : ": config.json"));
   if (config.json().empty()) fail("{}: missing or empty; assay needs it to know the model", config.where());
   // A multimodal model describes its language model in a section of its own; only ties are decided outside.
   const std::optional<JsonObject> text = config.object_if("text_config");

@@ -158,8 +158,17 @@ class Meter {
 
   void everything_else() {
     for (const auto& [name, tensor] : checkpoint_.tensors()) {
-      if (!claimed_.contains(&tensor)) out_.other.bits += tensor.bytes * 8;
+      if (claimed_.contains(&tensor)) continue;
+      out_.other.bits += tensor.bytes * 8;
+      if (checkpoint_.gguf() && compare_q_counts(name)) {
+        compare_q_decoder_ += {tensor.bytes * 8, static_cast<uint64_t>(tensor.elements())};
+      }
     }
+  }
+
+  /// Of a GGUF file it takes every `.weight` that is no norm: divisors of rope and sinks too.
+  static bool compare_q_counts(std::string_view name) {
+    return !name.ends_with("norm.weight") && !name.ends_with("bias") && !name.ends_with("scale");
   }
 
   const Checkpoint& checkpoint_;

@@ -29,7 +29,8 @@ struct Storage {
   };
 
   /// The numbers of compare_q. As it does, count of a plain linear the weight; of a compressed-tensors linear with
-  /// `weight_packed`, and of AQLM, VPTQ, EXL2 and EXL3, every tensor of the module (bias, activation scales, shape).
+  /// `weight_packed`, and of AQLM, VPTQ, EXL2 and EXL3, every tensor of the module (bias, activation scales, shape);
+  /// of GGUF the divisors of rope and the sinks as well.
   /// It had no numbers for most others (FP8, int8, fused experts): there the exact bits stand.
   struct CompareQ {
     double bpw_layer = 0, bpw_head = 0, vram_gib = 0;

@@ -7,6 +7,7 @@
 
 #include "checkpoint/printable.h"
 #include "formats/compressed_tensors/config.h"
+#include "formats/gguf/runtime.h"
 
 namespace assay {
 
@@ -38,6 +39,10 @@ std::string element_of(const ActivationQuant& quant) {
       return "E4M3";
     case ActivationQuant::Element::e2m1:
       return "E2M1";
+    case ActivationQuant::Element::f16:
+      return "float16";
+    case ActivationQuant::Element::bf16:
+      return "bfloat16";
     case ActivationQuant::Element::integer:
       break;
   }
@@ -48,7 +53,8 @@ std::string element_of(const ActivationQuant& quant) {
 
 std::string describe(const ActivationQuant& quant) {
   std::string text = element_of(quant);
-  if (!quant.active()) return text;
+  const bool scaled = quant.element != ActivationQuant::Element::f16 && quant.element != ActivationQuant::Element::bf16;
+  if (!quant.active() || !scaled) return text;
   switch (quant.scope) {
     case ActivationQuant::Scope::tensor:
       text += ", static scale";
@@ -66,6 +72,7 @@ std::string describe(const ActivationQuant& quant) {
   }
   switch (quant.scale_rule) {
     case ActivationQuant::ScaleRule::plain:
+    case ActivationQuant::ScaleRule::half:
       break;
     case ActivationQuant::ScaleRule::nvfp4:
     case ActivationQuant::ScaleRule::nvfp4_multiply:
@@ -115,7 +122,7 @@ void Summary::compare_with_config(const StoredWeight& weight) {
     if (says_quantized == !is_plain(format) || (says_sparse && !is_plain(format))) return;
     said = says_quantized ? fmt::format("config group {} quantizes it", printable(group->name))
                           : "the config leaves it plain";
-  } else if (is_plain(format) || family_of(format) == config_.method()) {
+  } else if (is_plain(format) || family_of(format) == config_.method() || family_of(format) == gguf::kMethod) {
     return;
   } else {
     said = config_.method().empty() ? "the config declares no quantization"
@@ -160,7 +167,7 @@ std::vector<std::string> Summary::mismatches() const {
   std::vector<std::string> texts;
   const bool quantized =
       std::any_of(formats_.begin(), formats_.end(), [](const auto& f) { return !is_plain(f.first); });
-  if (!config_.method().empty() && !quantized) {
+  if (!config_.method().empty() && config_.method() != gguf::kMethod && !quantized) {
     texts.push_back(fmt::format("{} says {}, but every weight of the layers is plain", config_.where(),
                                 printable(config_.method())));
   }

@@ -75,11 +75,13 @@ class FormatFixture : public testing::TestWithParam<std::string> {
     ASSAY_REQUIRE_SHARED_DATA();
     folder_ = test::fixtures() / GetParam();
     expected_ = read_json(folder_ / "expected.json");
-    rows_ = fixture_rows(folder_);
+    model_ = test::fixture_model(GetParam());
+    // A GGUF file brings its tokenizer along: that of the base model.
+    rows_ = fixture_rows(fs::exists(folder_ / "tokenizer.json") ? folder_ : test::fixtures() / "base");
     ASSERT_EQ(rows_.tokens_sha256, expected_.at("data").at("tokens_sha256").get<std::string>());
   }
 
-  fs::path folder_;
+  fs::path folder_, model_;
   Json expected_;
   TokenRows rows_;
 };
@@ -90,7 +92,7 @@ INSTANTIATE_TEST_SUITE_P(GptOss, FormatFixture, testing::Values("mxfp4/gptoss-3x
 TEST_P(FormatFixture, WeightsOnlyNllOfEveryRowEqualsTheGolden) {
   EvalOptions options;
   options.as_deployed = false;
-  const Outcome ours = run(folder_, rows_, options);
+  const Outcome ours = run(model_, rows_, options);
   const auto golden = expected_.at("weights_only").at("row_nll").get<std::vector<double>>();
   ASSERT_EQ(ours.row_nll.size(), golden.size());
   for (size_t r = 0; r < golden.size(); ++r) EXPECT_NEAR(ours.row_nll[r], golden[r], 1e-5 * golden[r]) << "row " << r;
@@ -129,7 +131,7 @@ TEST_P(FormatFixture, WeightsOnlyDivergenceFromTheBaseModelEqualsTheGolden) {
   EvalOptions options;
   options.as_deployed = false;
   options.reference = &reference;
-  const TokenMeasures m = run(folder_, rows_, options).result.measures;
+  const TokenMeasures m = run(model_, rows_, options).result.measures;
   const Json& golden = expected_.at("weights_only");
   const auto scored = rows_.targets_per_row();
   std::vector<double> all;
@@ -157,12 +159,12 @@ TEST_P(FormatFixture, DeployedPerplexityIsWithinTheFixturesTolerance) {
   // Rounding ties make quantized activations chaotic: the fixture states how far equal implementations differ.
   const double tolerance = expected_.at("format").at("tolerance").at("deployed_ppl_rel");
   const double golden = expected_.at("deployed").at("ppl");
-  EXPECT_NEAR(std::exp(run(folder_, rows_, {}).mean), golden, tolerance * golden);
+  EXPECT_NEAR(std::exp(run(model_, rows_, {}).mean), golden, tolerance * golden);
   if (expected_.contains("deployed_without_kv")) {
     EvalOptions options;
     options.kv_cache = false;
     const double without_kv = expected_.at("deployed_without_kv").at("ppl");
-    EXPECT_NEAR(std::exp(run(folder_, rows_, options).mean), without_kv, tolerance * without_kv);
+    EXPECT_NEAR(std::exp(run(model_, rows_, options).mean), without_kv, tolerance * without_kv);
   }
 }
 

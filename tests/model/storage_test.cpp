@@ -8,6 +8,7 @@
 
 #include "model/config.h"
 #include "model/summary.h"
+#include "support/format_fixtures.h"
 #include "tiny_checkpoint.h"
 
 namespace assay {
@@ -62,7 +63,8 @@ TEST_P(StorageGoldens, AreMatchedToTheBit) {
   ASSAY_REQUIRE_FIXTURES();
   const std::filesystem::path folder = fixtures() / GetParam().folder;
   const Json expected = read_json(folder / "expected.json");
-  const Storage storage = storage_of(folder);
+  const std::filesystem::path model = test::fixture_model(GetParam().folder);
+  const Storage storage = storage_of(model);
   const Json& golden = expected["storage"];
   EXPECT_EQ(storage.decoder.bits, golden["decoder_bits"]);
   EXPECT_EQ(storage.decoder.weights, golden["decoder_weights"]);
@@ -74,7 +76,8 @@ TEST_P(StorageGoldens, AreMatchedToTheBit) {
   EXPECT_EQ(storage.format, GetParam().format);
   EXPECT_EQ(storage.activations, GetParam().activations);
   EXPECT_EQ(storage.mismatches, std::vector<std::string>{});
-  expect_consistent(storage, Checkpoint::open(folder), false);
+  const Checkpoint checkpoint = Checkpoint::open(model);
+  expect_consistent(storage, checkpoint, read_model_spec(checkpoint).tied);
 
   if (!expected.contains("decoded")) return;
   std::map<std::string, std::vector<int64_t>> shapes, decoded;
@@ -179,6 +182,14 @@ INSTANTIATE_TEST_SUITE_P(Codebooks, StorageGoldens,
                                name.begin(), name.end(), [](char c) { return c == '/' || c == '-'; }, '_');
                            return name;
                          });
+
+INSTANTIATE_TEST_SUITE_P(Gguf, StorageGoldens,
+                         testing::Values(Fixture{"gguf/Q8_0", "gguf/Q8_0"},
+                                         Fixture{"gguf/IQ2_XXS", "gguf/IQ2_XXS+Q4_K"},
+                                         Fixture{"gguf/NVFP4", "gguf/NVFP4"}, Fixture{"gguf/Q4_K_M", "gguf/Q4_K+Q6_K"},
+                                         Fixture{"gguf/split_Q4_K", "gguf/Q4_K"},
+                                         Fixture{"gguf/tied_Q3_K_M", "gguf/Q3_K+Q4_K+Q6_K+Q5_K"}),
+                         [](const auto& info) { return info.param.folder.substr(info.param.folder.find('/') + 1); });
 
 INSTANTIATE_TEST_SUITE_P(
     PackedIntegers, StorageGoldens,

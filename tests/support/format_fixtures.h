@@ -1,8 +1,11 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
+
+#include "support/support.h"
 
 namespace assay::test {
 
@@ -83,7 +86,43 @@ inline std::vector<std::string> format_fixtures() {
       "autoround/w4_sym_g128",
       "autoround/w6_mixed_w5_w7",
       "qqq/w4a8_g128",
+      "gguf/IQ1_M",
+      "gguf/IQ1_S",
+      "gguf/IQ2_S",
+      "gguf/IQ2_XS",
+      "gguf/IQ2_XXS",
+      "gguf/IQ3_S",
+      "gguf/IQ3_XXS",
+      "gguf/IQ4_NL",
+      "gguf/IQ4_XS",
+      "gguf/MXFP4",
+      "gguf/NVFP4",
+      "gguf/Q1_0",
+      "gguf/Q2_0",
+      "gguf/Q2_K",
+      "gguf/Q3_K",
+      "gguf/Q4_0",
+      "gguf/Q4_1",
+      "gguf/Q4_K",
+      "gguf/Q4_K_M",
+      "gguf/Q5_K",
+      "gguf/Q6_K",
+      "gguf/Q8_0",
+      "gguf/TQ1_0",
+      "gguf/TQ2_0",
+      "gguf/bigendian_Q4_K",
+      "gguf/split_Q4_K",
+      "gguf/tied_Q3_K_M",
+      "gguf/v2_Q1_0",
   };
+}
+
+/// What to open of a fixture's folder: the folder, or the GGUF file in it (of a split one, the second part).
+inline std::filesystem::path fixture_model(const std::string& name) {
+  for (const char* file : {"model.gguf", "model-00002-of-00003.gguf"}) {
+    if (std::filesystem::exists(fixtures() / name / file)) return fixtures() / name / file;
+  }
+  return fixtures() / name;
 }
 
 /// "modelopt/w4a16-awq" is called modelopt_w4a16_awq.

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "formats/gguf/decode.h"
+#include "formats/gguf/runtime.h"
 #include "formats/shared/reading.h"
 
 namespace assay {
@@ -34,6 +35,7 @@ GgufWeight::GgufWeight(const Module& module) : StoredWeight(module), tensor_(sto
   if (scale_ && (scale_->dtype != DType::F32 || scale_->elements() != 1)) {
     module.refuse(fmt::format("{}: expected F32 [1], found {}", scale_->name, scale_->describe()));
   }
+  input_quant_ = gguf::input_quant(module, tensor_->dtype);
 }
 
 std::string GgufWeight::format() const {

@@ -108,6 +108,8 @@ float dynamic_scale(const ActivationQuant& quant, CodeRange range, float amax) {
   switch (quant.scale_rule) {
     case ScaleRule::plain:
       return scale == 0 ? kTiniestScale : scale;
+    case ScaleRule::half:
+      return 1 / scale <= std::numeric_limits<float>::max() ? scale : 0;
     case ScaleRule::power_of_two:
       return next_power_of_two(scale);
     case ScaleRule::nvfp4:
@@ -136,6 +138,9 @@ void quantize_dynamic(const ActivationQuant& quant, CodeRange range, float* x, i
   if (scale == 0) {
     std::fill_n(x, count, 0.0f);
     return;
+  }
+  if (quant.scale_rule == ScaleRule::half) {
+    return quantize_multiplied<kElement>(x, count, range, 1 / scale, round_to_f16(scale), 0);
   }
   if (quant.arithmetic == Arithmetic::divide) return quantize_run<kElement>(x, count, range, scale);
   quantize_multiplied<kElement>(x, count, range, 1 / scale, scale, 0);
@@ -183,6 +188,12 @@ void quantize_scaled_row(const ActivationQuant& quant, float* row, int64_t cols)
       return quantize_row<Element::e4m3>(quant, row, cols);
     case Element::e2m1:
       return quantize_row<Element::e2m1>(quant, row, cols);
+    case Element::f16:
+      for (int64_t i = 0; i < cols; ++i) row[i] = round_to_f16(row[i]);
+      return;
+    case Element::bf16:
+      for (int64_t i = 0; i < cols; ++i) row[i] = float_of_bf16(bits_of_bf16(row[i]));
+      return;
   }
 }
 

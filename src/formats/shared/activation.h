@@ -7,7 +7,7 @@ namespace assay {
 /// How a checkpoint quantizes activations at run time; emulated as quantize-dequantize in float32, value for value as
 /// the format's own library does it.
 struct ActivationQuant {
-  enum class Element : uint8_t { none, integer, e4m3, e2m1 };
+  enum class Element : uint8_t { none, integer, e4m3, e2m1, f16, bf16 };  ///< the last two without any scale
   enum class Scope : uint8_t {
     tensor,  ///< static scale(s) from the checkpoint
     token,   ///< one dynamic scale a row
@@ -22,6 +22,7 @@ struct ActivationQuant {
     mx_floor,        ///< scale a power of two, the one below the largest magnitude
     e5m3,            ///< scale rounded to an unsigned float of 5 bits of exponent, 3 of mantissa
     power_of_two,    ///< scale the next power of two
+    half,            ///< float32 scale, which is rounded to f16 for the way back
   };
   /// How a value meets its scale.
   enum class Arithmetic : uint8_t {

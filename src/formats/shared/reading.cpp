@@ -1,5 +1,6 @@
 #include "formats/shared/reading.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "formats/format.h"
@@ -57,11 +58,42 @@ std::vector<float> read_values(const Checkpoint& checkpoint, const StoredTensor&
   return values;
 }
 
+void read_rows(const Checkpoint& checkpoint, const StoredTensor& tensor, int64_t row_bytes, int64_t begin, int64_t end,
+               std::byte* out) {
+  const auto bytes_of = [&](int64_t rows) { return static_cast<size_t>(rows * row_bytes); };
+  if (!tensor.row_order) return checkpoint.read(tensor, bytes_of(begin), {out, bytes_of(end - begin)});
+  const std::vector<int64_t>& order = *tensor.row_order;
+  ASSAY_CHECK(begin >= 0 && begin < end && end <= static_cast<int64_t>(order.size()));
+  const auto [least, most] = std::minmax_element(order.begin() + begin, order.begin() + end);
+  const int64_t first = *least, span = *most - *least + 1;
+  // Rows move within a head, or in runs: read what lies between where that is little.
+  if (span <= 4 * (end - begin)) {
+    const auto between = std::make_unique_for_overwrite<std::byte[]>(bytes_of(span));
+    checkpoint.read(tensor, bytes_of(first), {between.get(), bytes_of(span)});
+    for (int64_t r = begin; r < end; ++r) {
+      std::memcpy(out + bytes_of(r - begin), between.get() + bytes_of(order[r] - first), bytes_of(1));
+    }
+    return;
+  }
+  for (int64_t r = begin, next; r < end; r = next) {
+    for (next = r + 1; next < end && order[next] == order[next - 1] + 1;) ++next;
+    checkpoint.read(tensor, bytes_of(order[r]), {out + bytes_of(r - begin), bytes_of(next - r)});
+  }
+}
+
 std::vector<float> read_floats(const Checkpoint& checkpoint, const StoredTensor& tensor) {
   if (!is_float(tensor.dtype)) {
     fail("{}: expected a float tensor (F64, F32, F16 or BF16), found {}", tensor.name, tensor.describe());
   }
-  return read_values(checkpoint, tensor, tensor.dtype, 0, tensor.elements());
+  std::vector<float> values = read_values(checkpoint, tensor, tensor.dtype, 0, tensor.elements());
+  if (tensor.addend != 0) {
+    for (float& value : values) value += tensor.addend;
+  }
+  if (!tensor.row_order) return values;
+  ASSAY_CHECK(tensor.shape.size() == 1 && values.size() == tensor.row_order->size());
+  std::vector<float> ordered(values.size());
+  for (size_t i = 0; i < ordered.size(); ++i) ordered[i] = values[static_cast<size_t>((*tensor.row_order)[i])];
+  return ordered;
 }
 
 void store_floats(std::span<const float> values, DType dtype, std::byte* out) {

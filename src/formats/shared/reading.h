@@ -35,6 +35,10 @@ std::vector<T> read_elements(const Checkpoint& checkpoint, const StoredTensor& t
   return read_elements<T>(checkpoint, tensor, 0, tensor.elements());
 }
 
+/// Stored rows [begin, end) of a tensor whose rows take `row_bytes` each, or those that its row_order puts there.
+void read_rows(const Checkpoint& checkpoint, const StoredTensor& tensor, int64_t row_bytes, int64_t begin, int64_t end,
+               std::byte* out);
+
 /// Calls `row(r, bytes)` for the rows [begin, end) of a tensor that holds `row_bytes` a row. They pass through a buffer
 /// small enough to stay in the cache.
 template <class Row>
@@ -46,7 +50,7 @@ void for_rows(const Checkpoint& checkpoint, const StoredTensor& tensor, int64_t 
   const auto buffer = std::make_unique_for_overwrite<std::byte[]>(chunk * row_bytes);
   for (int64_t r = begin; r < end; r += chunk) {
     const int64_t rows = std::min(chunk, end - r);
-    checkpoint.read(tensor, r * row_bytes, {buffer.get(), static_cast<size_t>(rows * row_bytes)});
+    read_rows(checkpoint, tensor, row_bytes, r, r + rows, buffer.get());
     for (int64_t i = 0; i < rows; ++i) row(r + i, reinterpret_cast<const uint8_t*>(buffer.get() + i * row_bytes));
   }
 }

@@ -26,13 +26,26 @@ LinearSpec part(const Source& source, const std::string& name, int64_t experts, 
   return linear;
 }
 
+/// The experts of tools that have taken the stacks apart.
+MlpSpec stored_alone(const Source& source, const Decoder& d, const std::string& expert, int64_t intermediate) {
+  return {.activation = Activation::clamped_swiglu,
+          .gate = source.linear(expert + ".gate_proj", intermediate, d.hidden, true),
+          .up = source.linear(expert + ".up_proj", intermediate, d.hidden, true),
+          .down = source.linear(expert + ".down_proj", d.hidden, intermediate, true)};
+}
+
 MoeSpec experts_of(const Source& source, const Decoder& d, const MoeShape& shape, int64_t layer) {
   const std::string mlp = fmt::format("layers.{}.mlp", layer), stack = mlp + ".experts.";
   const int64_t wide = 2 * shape.intermediate;
   MoeSpec moe;
   moe.router = source.linear(mlp + ".router", shape.experts, d.hidden, true);
   moe.routing = shape.routing;  // softmax over the chosen logits alone is softmax over all, renormalized
+  const bool alone = source.has_module(source.stored(stack + "0.gate_proj"));
   for (int64_t e = 0; e < shape.experts; ++e) {
+    if (alone) {
+      moe.experts.push_back(stored_alone(source, d, fmt::format("{}{}", stack, e), shape.intermediate));
+      continue;
+    }
     const std::string expert = source.dense(fmt::format("{}{}.", stack, e));
     const auto gate_up = [&](int64_t parity, const char* what) {
       return part(source, stack + "gate_up_proj", shape.experts, wide, d.hidden, e * wide + parity, shape.intermediate,

@@ -1,0 +1,218 @@
+#include <nlohmann/json.hpp>
+
+#include "checkpoint/gguf_model/model.h"
+
+namespace assay::gguf {
+
+namespace {
+
+/// Mixtral is called llama as well; so are models of Llama's maths with biases on q, k and v alone.
+void finish_llama(Config& config) {
+  if (config.has("expert_count") && config.integer("expert_count") > 0) {
+    config.json["model_type"] = "mixtral";
+    config.copy("expert_count", "num_local_experts");
+    config.copy("expert_used_count", "num_experts_per_tok");
+  } else if (config.stores("blk.0.attn_q.bias") && !config.stores("blk.0.attn_output.bias")) {
+    config.json["model_type"] = "qwen2";
+  }
+}
+constexpr Name kMixtral[] = {
+    {"ffn_gate_inp", "block_sparse_moe.gate"},
+    {"ffn_gate_exps", "block_sparse_moe.experts.{}.w1", Rows::each_expert},
+    {"ffn_down_exps", "block_sparse_moe.experts.{}.w2", Rows::each_expert},
+    {"ffn_up_exps", "block_sparse_moe.experts.{}.w3", Rows::each_expert},
+};
+
+void finish_qwen3_moe(Config& config) {
+  config.copy("expert_count", "num_experts");
+  config.copy("expert_used_count", "num_experts_per_tok");
+  config.copy("expert_feed_forward_length", "moe_intermediate_size");
+  config.json["norm_topk_prob"] = true;
+}
+
+void finish_gpt_oss(Config& config) {
+  config.copy("expert_count", "num_local_experts");
+  config.copy("expert_used_count", "num_experts_per_tok");
+  config.copy("expert_feed_forward_length", "intermediate_size");
+  config.copy("attention.sliding_window", "sliding_window");
+}
+constexpr Name kGptOss[] = {
+    {"post_attention_norm", "post_attention_layernorm"},
+    {"ffn_gate_inp", "mlp.router"},
+};
+
+/// Scores are scaled by the size of a head; two of the published sizes have it another way.
+void scale_scores(Config& config, int64_t layers_of_odd_one) {
+  const int64_t heads = config.json["num_attention_heads"];
+  const bool odd = config.json["num_hidden_layers"] == layers_of_odd_one;
+  config.json["query_pre_attn_scalar"] = odd ? config.json["hidden_size"].get<int64_t>() / heads : config.head_dim();
+}
+/// Of every `period` layers all but the last see a window.
+void window_all_but_every(Config& config, int64_t period) {
+  config.copy("attention.sliding_window", "sliding_window");
+  Json types = Json::array();
+  for (int64_t i = 0, layers = config.layers(); i < layers; ++i) {
+    types.push_back(i % period < period - 1 ? "sliding_attention" : "full_attention");
+  }
+  config.json["layer_types"] = std::move(types);
+}
+
+void finish_gemma2(Config& config) {
+  config.rename("hidden_act", "hidden_activation");
+  config.copy("attn_logit_softcapping", "attn_logit_softcapping");
+  config.copy("final_logit_softcapping", "final_logit_softcapping");
+  scale_scores(config, 46);
+  window_all_but_every(config, 2);
+}
+void finish_gemma3(Config& config) {
+  config.rename("hidden_act", "hidden_activation");
+  config.copy("final_logit_softcapping", "final_logit_softcapping");
+  scale_scores(config, 62);
+  window_all_but_every(config, 6);
+  config.json["rope_local_base_freq"] = 10000.0;
+  config.copy("rope.freq_base_swa", "rope_local_base_freq");
+}
+constexpr Name kGemma2[] = {
+    {"post_attention_norm", "post_attention_layernorm"},
+    {"ffn_norm", "pre_feedforward_layernorm"},
+    {"post_ffw_norm", "post_feedforward_layernorm"},
+};
+
+constexpr Name kGlm4[] = {
+    {"post_attention_norm", "post_self_attn_layernorm"},
+    {"post_ffw_norm", "post_mlp_layernorm"},
+    {"ffn_up", "mlp.gate_up_proj"},
+};
+
+void finish_gpt_neox(Config& config) {
+  config.rename("partial_rotary_factor", "rotary_pct");
+  if (!config.json.contains("rotary_pct")) config.json["rotary_pct"] = 1.0;
+  config.copy("use_parallel_residual", "use_parallel_residual");
+  config.json.erase("num_key_value_heads");
+  config.json.erase("mlp_bias");
+}
+constexpr Name kGptNeox[] = {
+    {"token_embd", "gpt_neox.embed_in"},
+    {"output_norm", "gpt_neox.final_layer_norm"},
+    {"output", "embed_out"},
+    {"attn_qkv", "attention.query_key_value", Rows::by_part},
+    {"attn_output", "attention.dense"},
+    {"ffn_up", "mlp.dense_h_to_4h"},
+    {"ffn_down", "mlp.dense_4h_to_h"},
+};
+
+void finish_granite(Config& config) {
+  config.copy("attention.scale", "attention_multiplier");
+  config.copy("embedding_scale", "embedding_multiplier");
+  config.copy("residual_scale", "residual_multiplier");
+  config.copy("logit_scale", "logits_scaling");
+}
+void finish_granite_moe(Config& config) {
+  finish_granite(config);
+  config.copy("expert_count", "num_local_experts");
+  config.copy("expert_used_count", "num_experts_per_tok");
+}
+constexpr Name kGraniteMoe[] = {
+    {"ffn_gate_inp", "block_sparse_moe.router.layer"},
+    {"ffn_gate_exps", "block_sparse_moe.experts.{}.gate_proj", Rows::each_expert},
+    {"ffn_up_exps", "block_sparse_moe.experts.{}.up_proj", Rows::each_expert},
+    {"ffn_down_exps", "block_sparse_moe.experts.{}.down_proj", Rows::each_expert},
+};
+
+constexpr Name kOlmo2[] = {
+    {"post_attention_norm", "post_attention_layernorm"},
+    {"post_ffw_norm", "post_feedforward_layernorm"},
+};
+
+constexpr Name kPhi3[] = {
+    {"ffn_up", "mlp.gate_up_proj"},
+};
+
+void finish_seed_oss(Config& config) {
+  config.json["attention_out_bias"] = config.stores("blk.0.attn_output.bias");
+}
+constexpr Name kSeedOss[] = {
+    {"post_attention_norm", "post_attention_layernorm"},
+};
+
+/// llama.cpp leaves every fourth layer without positions, whatever the config said.
+void finish_smollm3(Config& config) {
+  Json rotates = Json::array();
+  for (int64_t i = 0, layers = config.layers(); i < layers; ++i) rotates.push_back((i + 1) % 4 != 0 ? 1 : 0);
+  config.json["no_rope_layers"] = std::move(rotates);
+}
+
+void finish_stablelm(Config& config) {
+  config.json.erase("attention_bias");
+  config.json["use_qkv_bias"] = config.stores("blk.0.attn_q.bias");
+  config.json["qk_layernorm"] = config.stores("blk.0.attn_q_norm.weight");
+  config.copy("use_parallel_residual", "use_parallel_residual");
+}
+
+void finish_starcoder2(Config& config) {
+  config.json.erase("attention_bias");
+  config.json.erase("mlp_bias");
+  config.json["use_bias"] = config.stores("blk.0.ffn_up.bias");
+}
+constexpr Name kStarcoder2[] = {
+    {"ffn_up", "mlp.c_fc"},
+    {"ffn_down", "mlp.c_proj"},
+};
+
+}  // namespace
+
+std::span<const Architecture> architectures() {
+  static const Architecture rows[] = {
+      {.name = "llama", .model_type = "llama", .rotary_rows = true, .names = kMixtral, .finish = finish_llama},
+      {.name = "gemma", .model_type = "gemma", .activation = "gelu_pytorch_tanh", .norms_plus_one = true},
+      {.name = "gemma2",
+       .model_type = "gemma2",
+       .activation = "gelu_pytorch_tanh",
+       .norms_plus_one = true,
+       .names = kGemma2,
+       .finish = finish_gemma2},
+      {.name = "gemma3",
+       .model_type = "gemma3_text",
+       .activation = "gelu_pytorch_tanh",
+       .norms_plus_one = true,
+       .names = kGemma2,
+       .finish = finish_gemma3},
+      {.name = "glm4", .model_type = "glm4", .names = kGlm4},
+      {.name = "gptneox",
+       .model_type = "gpt_neox",
+       .activation = "gelu",
+       .norm_eps = "layer_norm_eps",
+       .layers = "gpt_neox.layers.",
+       .names = kGptNeox,
+       .finish = finish_gpt_neox},
+      {.name = "granite", .model_type = "granite", .rotary_rows = true, .finish = finish_granite},
+      {.name = "granitemoe",
+       .model_type = "granitemoe",
+       .rotary_rows = true,
+       .names = kGraniteMoe,
+       .finish = finish_granite_moe},
+      {.name = "nemotron",
+       .model_type = "nemotron",
+       .activation = "relu2",
+       .norms_plus_one = true,
+       .norm_eps = "norm_eps"},
+      {.name = "olmo2", .model_type = "olmo2", .names = kOlmo2},
+      {.name = "phi3", .model_type = "phi3", .names = kPhi3},
+      {.name = "qwen2", .model_type = "qwen2"},
+      {.name = "qwen3", .model_type = "qwen3"},
+      {.name = "qwen3moe", .model_type = "qwen3_moe", .finish = finish_qwen3_moe},
+      {.name = "gpt-oss", .model_type = "gpt_oss", .names = kGptOss, .finish = finish_gpt_oss},
+      {.name = "seed_oss", .model_type = "seed_oss", .names = kSeedOss, .finish = finish_seed_oss},
+      {.name = "smollm3", .model_type = "smollm3", .rotary_rows = true, .finish = finish_smollm3},
+      {.name = "stablelm", .model_type = "stablelm", .norm_eps = "layer_norm_eps", .finish = finish_stablelm},
+      {.name = "starcoder2",
+       .model_type = "starcoder2",
+       .activation = "gelu_pytorch_tanh",
+       .norm_eps = "norm_epsilon",
+       .names = kStarcoder2,
+       .finish = finish_starcoder2},
+  };
+  return rows;
+}
+
+}  // namespace assay::gguf

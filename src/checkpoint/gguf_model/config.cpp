@@ -1,0 +1,162 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "checkpoint/gguf_model/model.h"
+
+namespace assay::gguf {
+
+namespace {
+
+/// The share of `whole` that comes out as `part` again when it is multiplied and rounded down.
+double share(int64_t part, int64_t whole) {
+  const auto size = static_cast<double>(whole);
+  double share = static_cast<double>(part) / size;
+  while (std::floor(size * share) < static_cast<double>(part)) share = std::nextafter(share, 2.0);
+  return share;
+}
+
+/// The shortest decimal number that is this float32: what the config had, most likely.
+double shortest(double value) {
+  return std::stod(fmt::format("{}", static_cast<float>(value)));
+}
+
+}  // namespace
+
+Config::Config(const GgufMetadata& metadata, const GgufTensors& tensors, const GgufRead& read,
+               const Architecture& architecture)
+    : metadata(metadata), tensors(tensors), json(Json::object()), read_(read), architecture_(architecture) {
+  json["model_type"] = architecture.model_type;
+  json["hidden_act"] = architecture.activation;
+  add_sizes();
+  add_rope();
+  if (architecture.finish) architecture.finish(*this);
+}
+
+std::string Config::key(std::string_view name) const {
+  return fmt::format("{}.{}", architecture_.name, name);
+}
+
+int64_t Config::same_in_all_layers(std::string_view name) const {
+  const std::vector<int64_t> values = metadata.integers(key(name));
+  if (values.empty()) metadata.refuse(key(name), "a number");
+  if (!std::ranges::all_of(values, [&](int64_t value) { return value == values[0]; })) {
+    metadata.refuse(key(name), "the same number for all layers; others are not supported for this architecture");
+  }
+  return values[0];
+}
+
+int64_t Config::layers() const {
+  const int64_t layers = integer("block_count"), tensors_there = static_cast<int64_t>(tensors.size());
+  if (layers < 1 || layers > tensors_there) {
+    metadata.refuse(key("block_count"), fmt::format("1 to {}, the number of tensors", tensors_there));
+  }
+  return layers;
+}
+
+void Config::copy(std::string_view from, const char* to) {
+  const auto* value = metadata.find(key(from));
+  if (!value) return;
+  const bool real = value->kind == GgufMetadata::Kind::f32 || value->kind == GgufMetadata::Kind::f64;
+  if (real) {
+    json[to] = shortest(number(from));
+  } else {
+    json[to] = metadata.json(key(from));
+  }
+}
+
+void Config::rename(const char* from, const char* to) {
+  if (!json.contains(from)) return;
+  json[to] = json[from];
+  json.erase(from);
+}
+
+std::vector<float> Config::vector(std::string_view tensor) const {
+  const StoredTensor& stored = tensors.find(tensor)->second;
+  if (stored.dtype != DType::F32 || stored.shape.size() != 1) {
+    fail("{}: tensor {}: expected F32 [n], found {}", metadata.path().string(), stored.name, stored.describe());
+  }
+  const std::vector<std::byte> bytes = read_(stored);
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
+}
+
+void Config::add_sizes() {
+  const auto embedding = tensors.find("token_embd.weight");
+  if (embedding == tensors.end()) fail("{}: tensor token_embd.weight is missing", metadata.path().string());
+  json["vocab_size"] = embedding->second.shape.at(0);
+  json["hidden_size"] = integer("embedding_length");
+  json["num_hidden_layers"] = layers();
+  if (has("feed_forward_length")) json["intermediate_size"] = same_in_all_layers("feed_forward_length");
+  const int64_t heads = same_in_all_layers("attention.head_count");
+  json["num_attention_heads"] = heads;
+  json["num_key_value_heads"] = has("attention.head_count_kv") ? same_in_all_layers("attention.head_count_kv") : heads;
+  if (heads < 1) metadata.refuse(key("attention.head_count"), "at least 1");
+  head_dim_ = has("attention.key_length") ? integer("attention.key_length") : integer("embedding_length") / heads;
+  if (has("attention.key_length")) json["head_dim"] = head_dim_;
+  if (has("attention.value_length") && integer("attention.value_length") != head_dim_) {
+    metadata.refuse(key("attention.value_length"), fmt::format("{}, as keys have", head_dim_));
+  }
+  copy("context_length", "max_position_embeddings");
+  for (const char* eps : {"attention.layer_norm_epsilon", "attention.layer_norm_rms_epsilon"}) {
+    copy(eps, architecture_.norm_eps);
+  }
+  json["tie_word_embeddings"] = !stores("output.weight");
+  if (stores("blk.0.attn_q.bias") || stores("blk.0.attn_qkv.bias")) json["attention_bias"] = true;
+  if (stores("blk.0.ffn_up.bias")) json["mlp_bias"] = true;
+}
+
+void Config::add_rope() {
+  json["rope_theta"] = has("rope.freq_base") ? shortest(number("rope.freq_base")) : 10000.0;
+  if (const int64_t dims = metadata.integer_or(key("rope.dimension_count"), head_dim_); dims != head_dim_) {
+    if (dims < 1 || dims > head_dim_) {
+      metadata.refuse(key("rope.dimension_count"), fmt::format("1 to {}, the size of a head", head_dim_));
+    }
+    json["partial_rotary_factor"] = share(dims, head_dim_);
+  }
+  add_rope_scaling();
+}
+
+void Config::add_rope_scaling() {
+  Json scaling;
+  const std::string type = metadata.string_or(key("rope.scaling.type"), "none");
+  const double factor = has("rope.scaling.factor") ? shortest(number("rope.scaling.factor"))
+                                                   : metadata.number_or(key("rope.scale_linear"), 1);
+  const double attention = has("rope.scaling.attn_factor") ? shortest(number("rope.scaling.attn_factor")) : 1;
+  if (stores("rope_factors_long.weight")) {
+    scaling["rope_type"] = "longrope";
+    scaling["long_factor"] = vector("rope_factors_long.weight");
+    scaling["short_factor"] =
+        vector(stores("rope_factors_short.weight") ? "rope_factors_short.weight" : "rope_factors_long.weight");
+    scaling["attention_factor"] = attention;
+    scaling["factor"] = factor;
+  } else if (stores("rope_freqs.weight")) {
+    // The divisors that "llama3" scaling comes to.
+    scaling["rope_type"] = "longrope";
+    scaling["long_factor"] = scaling["short_factor"] = vector("rope_freqs.weight");
+    scaling["attention_factor"] = attention;
+    scaling["factor"] = factor;
+  } else if (type == "yarn") {
+    scaling["rope_type"] = "yarn";
+    scaling["factor"] = factor;
+    if (has("rope.scaling.yarn_beta_fast")) scaling["beta_fast"] = number("rope.scaling.yarn_beta_fast");
+    if (has("rope.scaling.yarn_beta_slow")) scaling["beta_slow"] = number("rope.scaling.yarn_beta_slow");
+    if (attention != 1) scaling["attention_factor"] = attention * (factor > 1 ? 1 + 0.1 * std::log(factor) : 1);
+  } else if (factor != 1 && (type == "linear" || type == "none")) {
+    scaling["rope_type"] = "linear";
+    scaling["factor"] = factor;
+  } else if (type != "none" && type != "linear" && type != "longrope") {
+    metadata.refuse(key("rope.scaling.type"), "none, linear, yarn or longrope");
+  }
+  if (scaling.is_null()) return;
+  const auto original = metadata.integer_or(key("rope.scaling.original_context_length"), 0);
+  if (original > 0) scaling["original_max_position_embeddings"] = original;
+  json["rope_scaling"] = std::move(scaling);
+}
+
+}  // namespace assay::gguf

@@ -1,0 +1,223 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "checkpoint/gguf_model/model.h"
+#include "checkpoint/printable.h"
+
+namespace assay {
+
+namespace gguf {
+
+namespace {
+
+/// What most architectures call them.
+constexpr Name kGlobal[] = {
+    {"token_embd", "model.embed_tokens"},
+    {"output_norm", "model.norm"},
+    {"output", "lm_head"},
+};
+constexpr Name kOfLayer[] = {
+    {"attn_norm", "input_layernorm"},
+    {"attn_q", "self_attn.q_proj", Rows::rotary},
+    {"attn_k", "self_attn.k_proj", Rows::rotary},
+    {"attn_v", "self_attn.v_proj"},
+    {"attn_qkv", "self_attn.qkv_proj"},
+    {"attn_output", "self_attn.o_proj"},
+    {"attn_q_norm", "self_attn.q_norm"},
+    {"attn_k_norm", "self_attn.k_norm"},
+    {"attn_sinks", "self_attn.sinks", Rows::parameter},
+    {"ffn_norm", "post_attention_layernorm"},
+    {"ffn_gate", "mlp.gate_proj"},
+    {"ffn_up", "mlp.up_proj"},
+    {"ffn_down", "mlp.down_proj"},
+    {"ffn_gate_inp", "mlp.gate"},
+    {"ffn_gate_exps", "mlp.experts.{}.gate_proj", Rows::each_expert},
+    {"ffn_up_exps", "mlp.experts.{}.up_proj", Rows::each_expert},
+    {"ffn_down_exps", "mlp.experts.{}.down_proj", Rows::each_expert},
+};
+
+const Name* find(std::span<const Name> names, std::string_view stored) {
+  const auto it = std::ranges::find_if(names, [&](const Name& name) { return name.stored == stored; });
+  return it == names.end() ? nullptr : &*it;
+}
+
+std::optional<int> number_of(std::string_view text) {
+  int value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 0) return std::nullopt;
+  return value;
+}
+
+/// "blk.3.attn_q.weight" in its parts.
+struct StoredName {
+  std::string_view stem;    // "attn_q"
+  std::string_view suffix;  // "weight"
+  std::optional<int> layer, expert;
+
+  explicit StoredName(std::string_view name) {
+    const size_t dot = name.rfind('.');
+    suffix = dot == std::string_view::npos ? "" : name.substr(dot + 1);
+    stem = name.substr(0, dot);
+    if (stem.starts_with("blk.")) {
+      const size_t end = stem.find('.', 4);
+      if (end == std::string_view::npos) return;
+      layer = number_of(stem.substr(4, end - 4));
+      stem.remove_prefix(end + 1);
+    }
+    // Experts of early Mixtral files stand alone: "ffn_gate.0".
+    if (const size_t last = stem.rfind('.'); layer && last != std::string_view::npos) {
+      expert = number_of(stem.substr(last + 1));
+      if (expert) stem = stem.substr(0, last);
+    }
+  }
+};
+
+using Order = std::shared_ptr<const std::vector<int64_t>>;
+
+class Translation {
+ public:
+  Translation(const GgufMetadata& metadata, const GgufTensors& tensors, const Architecture& architecture,
+              const Json& config)
+      : metadata_(metadata), tensors_(tensors), architecture_(architecture), config_(config) {}
+
+  GgufTensors run() {
+    for (const auto& [name, tensor] : tensors_) translate(tensor);
+    return std::move(out_);
+  }
+
+ private:
+  const Name* name_of(const StoredName& name, std::string_view stem) const {
+    if (const Name* own = find(architecture_.names, stem)) return own;
+    return name.layer ? find(kOfLayer, stem) : find(kGlobal, stem);
+  }
+
+  void translate(const StoredTensor& tensor) {
+    const StoredName name(tensor.name);
+    const std::string stem = std::string(name.stem) + (name.expert ? "_exps" : "");
+    if (name.layer && stem == "ffn_gate_up_exps") return split_gate_up(tensor, name);
+    const Name* found = name_of(name, stem);
+    if (!found) return put(tensor.name, tensor);
+    StoredTensor made = tensor;
+    if (architecture_.norms_plus_one && name.suffix == "weight" && name.stem.ends_with("norm")) made.addend = -1;
+    const bool has_rows = name.suffix == "weight" || name.suffix == "bias";
+    switch (has_rows || found->rows == Rows::each_expert ? found->rows : Rows::same) {
+      case Rows::same:
+        break;
+      case Rows::rotary:
+        if (architecture_.rotary_rows) made.row_order = rotary_order(tensor, name.stem == "attn_k");
+        break;
+      case Rows::by_part:
+        made.row_order = by_part_order(tensor);
+        break;
+      case Rows::parameter:
+        return put(full_name(name, found->name, ""), made);
+      case Rows::each_expert:
+        if (name.expert)
+          return put(full_name(name, fmt::format(fmt::runtime(found->name), *name.expert), name.suffix), made);
+        return split_experts(made, 0, 1, name, found->name);
+    }
+    put(full_name(name, found->name, name.suffix), made);
+  }
+
+  std::string full_name(const StoredName& name, std::string_view inner, std::string_view suffix) const {
+    const std::string dotted = suffix.empty() ? "" : fmt::format(".{}", suffix);
+    if (!name.layer) return fmt::format("{}{}", inner, dotted);
+    return fmt::format("{}{}.{}{}", architecture_.layers, *name.layer, inner, dotted);
+  }
+
+  void put(std::string name, StoredTensor tensor) {
+    tensor.name = name;
+    if (!out_.emplace(std::move(name), tensor).second) {
+      fail("{}: two tensors stand for {}", metadata_.path().string(), printable(tensor.name));
+    }
+  }
+
+  /// Part `part` of `parts` equal runs of the rows of every expert.
+  void split_experts(const StoredTensor& stack, int64_t part, int64_t parts, const StoredName& name,
+                     std::string_view pattern) {
+    const int64_t experts = stack.shape.empty() ? 0 : stack.shape[0];
+    StoredTensor expert = stack;
+    expert.shape.erase(expert.shape.begin(), expert.shape.begin() + !expert.shape.empty());
+    // A factor for each expert becomes a factor of one element.
+    if (expert.shape.empty()) expert.shape = {1};
+    if (experts < 1 || expert.shape[0] % parts != 0) {
+      fail("{}: tensor {}: expected a stack of experts, found {}", metadata_.path().string(), printable(stack.name),
+           stack.describe());
+    }
+    expert.shape[0] /= parts;
+    expert.bytes = stack.bytes / static_cast<uint64_t>(experts * parts);
+    for (int64_t e = 0; e < experts; ++e) {
+      expert.offset = stack.offset + expert.bytes * static_cast<uint64_t>(e * parts + part);
+      put(full_name(name, fmt::format(fmt::runtime(pattern), e), name.suffix), expert);
+    }
+  }
+
+  void split_gate_up(const StoredTensor& stack, const StoredName& name) {
+    split_experts(stack, 0, 2, name, name_of(name, "ffn_gate_exps")->name);
+    split_experts(stack, 1, 2, name, name_of(name, "ffn_up_exps")->name);
+  }
+
+  int64_t rows_of(const StoredTensor& tensor, int64_t divisor) const {
+    const int64_t rows = tensor.shape.empty() ? 0 : tensor.shape[0];
+    if (rows > 0 && divisor > 0 && rows % divisor == 0 && rows <= INT32_MAX) return rows;
+    fail("{}: tensor {}: expected rows for {} heads, found {}", metadata_.path().string(), printable(tensor.name),
+         divisor, tensor.describe());
+  }
+
+  /// Rows [heads][a][b][run] stored as [heads][b][a][run].
+  Order swapped(int64_t heads, int64_t a, int64_t b, int64_t run) {
+    Order& order = orders_[{heads, a, b, run}];
+    if (order) return order;
+    auto rows = std::make_shared<std::vector<int64_t>>();
+    rows->reserve(static_cast<size_t>(heads * a * b * run));
+    for (int64_t head = 0; head < heads; ++head) {
+      for (int64_t i = 0; i < a; ++i) {
+        for (int64_t j = 0; j < b; ++j) {
+          for (int64_t r = 0; r < run; ++r) rows->push_back(((head * b + j) * a + i) * run + r);
+        }
+      }
+    }
+    return order = rows;
+  }
+
+  Order rotary_order(const StoredTensor& tensor, bool keys) {
+    const auto heads = config_[keys ? "num_key_value_heads" : "num_attention_heads"].get<int64_t>();
+    const int64_t size = rows_of(tensor, 2 * heads) / heads;
+    return swapped(heads, 2, size / 2, 1);
+  }
+
+  Order by_part_order(const StoredTensor& tensor) {
+    const auto heads = config_["num_attention_heads"].get<int64_t>();
+    const int64_t size = rows_of(tensor, 3 * heads) / (3 * heads);
+    return swapped(1, heads, 3, size);
+  }
+
+  const GgufMetadata& metadata_;
+  const GgufTensors& tensors_;
+  const Architecture& architecture_;
+  const Json& config_;
+  GgufTensors out_;
+  std::map<std::array<int64_t, 4>, Order> orders_;
+};
+
+}  // namespace
+}  // namespace gguf
+
+GgufModel translate_gguf(const GgufMetadata& metadata, const GgufTensors& tensors, const GgufRead& read) {
+  const std::string type = metadata.string_or("general.architecture", "");
+  for (const gguf::Architecture& architecture : gguf::architectures()) {
+    if (type != architecture.name) continue;
+    Json config = std::move(gguf::Config(metadata, tensors, read, architecture).json);
+    GgufTensors translated = gguf::Translation(metadata, tensors, architecture, config).run();
+    return {std::move(config), std::move(translated)};
+  }
+  Json config = Json::object();
+  if (!type.empty()) config["model_type"] = type;
+  return {std::move(config), tensors};
+}
+
+}  // namespace assay
