@@ -20,6 +20,8 @@ using Kind = GgufMetadata::Kind;
 constexpr uint64_t kMaxName = 65535;
 constexpr uint32_t kMaxRank = 4;
 constexpr int kMaxNesting = 8;
+/// Elements of an array that have to be walked over one by one; the largest vocabularies have 2^18.
+constexpr uint64_t kMaxWalked = uint64_t{1} << 26;
 constexpr uint64_t kMaxString = uint64_t{256} << 20;  // a chat template has some 100 KB
 constexpr uint64_t kDefaultAlignment = 32;
 constexpr uint64_t kMaxAlignment = uint64_t{1} << 20;
@@ -147,6 +149,7 @@ class HeaderReader {
       return cursor_.skip(count * width, what);
     }
     if (depth > kMaxNesting) fail("{}: {}: arrays nested deeper than {} levels", where(), what, kMaxNesting);
+    if (count > kMaxWalked) fail("{}: {}: {} elements; at most {} are allowed", where(), what, count, kMaxWalked);
     cursor_.need_each(count, kind == Kind::string ? 8 : 12, what);
     for (uint64_t i = 0; i < count; ++i) {
       if (kind == Kind::string) {
