@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "report/pairs.h"
 #include "report/table.h"
 
 namespace assay {
@@ -20,33 +21,73 @@ std::string csv_number(double value) {
   return std::isnan(value) ? "" : fmt::format("{}", value);
 }
 
+std::string csv_place(int place) {
+  return place == 0 ? "" : fmt::format("{}", place);
+}
+
+std::vector<std::string> columns() {
+  std::vector<std::string> names = {"label",         "model_dir", "status",   "format",   "precision", "activations",
+                                    "decoder_bpw",   "head_bpw",  "file_bpw", "vram_gib", "mean_nll",  "nll_se",
+                                    "ppl",           "ppl_se",    "seconds",  "error",    "role",      "place_ppl",
+                                    "kld_reference", "kld",       "kld_se"};
+  for (const QuantileKind& kind : kQuantiles) names.push_back(std::string("kld_") + kind.name);
+  for (const char* name : {"kld_max", "kld_compare_q", "kld_reverse", "kld_nonfinite_share", "top1_agree",
+                           "ref_top1_in_model_top5", "top5_overlap", "place_kld", "at_floor"})
+    names.emplace_back(name);
+  return names;
+}
+
+std::vector<std::string> storage_cells(const ModelResult& model) {
+  if (!model.storage) return std::vector<std::string>(4);
+  const Storage& s = *model.storage;
+  return {csv_number(s.decoder.bpw()), csv_number(s.head.bpw()), csv_number(model.file_bpw()),
+          csv_number(s.vram_gib())};
+}
+
+std::vector<std::string> measured_cells(const ModelResult& model) {
+  if (!model.measured) return std::vector<std::string>(5);
+  const Measurement& m = *model.measured;
+  return {csv_number(m.mean_nll), csv_number(m.nll_se), csv_number(m.ppl), csv_number(m.ppl_se), csv_number(m.seconds)};
+}
+
+std::vector<std::string> kld_cells(const ModelResult& model) {
+  if (!model.has_comparison()) return std::vector<std::string>(3 + kQuantiles.size() + 7);
+  const Divergence& d = model.measured->comparison->divergence;
+  std::vector<std::string> cells = {csv_field(model.measured->comparison->reference), csv_number(d.kld.mean),
+                                    csv_number(d.kld.se)};
+  for (const Quantile& quantile : d.quantiles) cells.push_back(csv_number(quantile.value));
+  for (const double x : {d.max, d.compare_q, d.reverse.mean, d.nonfinite_share, d.agreement.top1.mean,
+                         d.agreement.top5.mean, d.agreement.top5_common.mean})
+    cells.push_back(csv_number(x));
+  return cells;
+}
+
+std::string line(const std::vector<std::string>& cells) {
+  std::string out;
+  for (size_t i = 0; i < cells.size(); ++i) out += (i > 0 ? "," : "") + cells[i];
+  return out + "\n";
+}
+
 }  // namespace
 
 std::string results_csv(const Result& result) {
-  std::string out =
-      "label,model_dir,status,format,precision,activations,decoder_bpw,head_bpw,file_bpw,vram_gib,mean_nll,nll_se,ppl,"
-      "ppl_se,seconds,error\n";
-  for (const ModelResult& model : result.models) {
-    const std::vector<std::string> texts = {
-        model.label,     model.model_dir,  model.ok() ? "ok" : "failed", model.storage ? model.storage->format : "",
-        model.precision, model.activations};
-    for (const std::string& text : texts) out += csv_field(text) + ",";
-    std::vector<double> numbers(9, NAN);
-    if (const auto& s = model.storage) {
-      numbers[0] = s->decoder.bpw();
-      numbers[1] = s->head.bpw();
-      numbers[2] = model.file_bpw();
-      numbers[3] = s->vram_gib();
-    }
-    if (const auto& m = model.measured) {
-      numbers[4] = m->mean_nll;
-      numbers[5] = m->nll_se;
-      numbers[6] = m->ppl;
-      numbers[7] = m->ppl_se;
-      numbers[8] = m->seconds;
-    }
-    for (const double number : numbers) out += csv_number(number) + ",";
-    out += csv_field(model.error) + "\n";
+  const std::vector<int> place_ppl = places(result, Measure::nll), place_kld = places(result, Measure::kld);
+  std::string out = line(columns());
+  for (size_t i = 0; i < result.models.size(); ++i) {
+    const ModelResult& model = result.models[i];
+    std::vector<std::string> cells = {
+        csv_field(model.label),       csv_field(model.model_dir),
+        model.ok() ? "ok" : "failed", csv_field(model.storage ? model.storage->format : ""),
+        csv_field(model.precision),   csv_field(model.activations)};
+    const auto append = [&](const std::vector<std::string>& more) {
+      cells.insert(cells.end(), more.begin(), more.end());
+    };
+    append(storage_cells(model));
+    append(measured_cells(model));
+    append({csv_field(model.error), name_of(model.role), csv_place(place_ppl[i])});
+    append(kld_cells(model));
+    append({csv_place(place_kld[i]), !model.has_comparison() ? "" : at_the_floor(result, i) ? "1" : "0"});
+    out += line(cells);
   }
   return out;
 }

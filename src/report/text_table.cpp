@@ -61,6 +61,12 @@ std::string shorten(std::string_view text, int width) {
   return std::string(text.substr(0, kept)) + "…";
 }
 
+std::string without_controls(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return (c < ' ' && c != '\n') || c == 0x7f; }, ' ');
+  return text;
+}
+
 std::string markdown_row(const std::vector<std::string>& cells) {
   std::string out = "|";
   for (const std::string& cell : cells) {
@@ -74,9 +80,10 @@ std::string markdown_row(const std::vector<std::string>& cells) {
 void TextTable::add(std::vector<std::string> cells) {
   ASSAY_CHECK(cells.size() == columns_.size());
   // Labels and paths come from strangers: nothing in them may move the cursor.
-  for (std::string& cell : cells)
-    std::replace_if(
-        cell.begin(), cell.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }, ' ');
+  for (std::string& cell : cells) {
+    cell = without_controls(std::move(cell));
+    std::replace(cell.begin(), cell.end(), '\n', ' ');
+  }
   rows_.push_back(std::move(cells));
 }
 

@@ -11,6 +11,9 @@ int display_width(std::string_view text);
 /// The text cut to `width` columns, with an ellipsis where something is missing.
 std::string shorten(std::string_view text, int width);
 
+/// The text with spaces for what could move a terminal's cursor, line ends excepted.
+std::string without_controls(std::string text);
+
 /// "| a | b |" and a newline; what would break a Markdown table is escaped.
 std::string markdown_row(const std::vector<std::string>& cells);
 
