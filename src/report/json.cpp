@@ -113,6 +113,7 @@ Ordered data_json(const DataRecord& data) {
           {"corpus_tokens", data.corpus_tokens},
           {"text_sha256", null_if_empty(data.text_sha256)},
           {"clusters", data.clusters},
+          {"subtitle", data.subtitle},
           {"notes", data.notes}};
 }
 

@@ -112,6 +112,7 @@ DataRecord read_data(const JsonObject& json) {
   data.corpus_tokens = count_of(json, "corpus_tokens");
   data.text_sha256 = json.string_or("text_sha256", "");
   data.clusters = json.string_or("clusters", "");
+  data.subtitle = json.string_or("subtitle", "");
   data.notes = json.strings("notes");
   return data;
 }

@@ -102,8 +102,9 @@ struct DataRecord {
   int64_t first_scored = 0;    ///< position in a row whose logits are scored first
   std::optional<int32_t> bos;  ///< the id that the tokenizer put in front of the text
   int64_t corpus_tokens = 0;
-  std::string text_sha256;  ///< empty when token ids were given
-  std::string clusters;     ///< what the standard errors take as independent: "rows", "blocks"
+  std::string text_sha256;    ///< empty when token ids were given
+  std::string subtitle = {};  ///< for charts: data set, rows and tokens as the data spec wants them shown
+  std::string clusters;       ///< what the standard errors take as independent: "rows", "blocks"
   std::vector<std::string> notes;
 };
 

@@ -1,0 +1,377 @@
+#include <fmt/core.h>
+
+#include <cmath>
+#include <map>
+#include <tuple>
+
+#include "report/chart/charts.h"
+#include "report/chart/families.h"
+#include "report/chart/frame.h"
+#include "report/chart/labels.h"
+#include "report/chart/measures.h"
+
+namespace assay {
+
+namespace {
+
+constexpr size_t kMostFullLabels = 70;
+constexpr size_t kMostStacked = 8;  // names at one place
+
+struct DataPoint {
+  ChartName name;
+  int color = 0;
+  double x = 0, y = 0;
+  Interval bar;
+  std::string tooltip;
+  Point at;
+};
+
+/// Points so near that they share a label.
+struct Cluster {
+  std::vector<size_t> points;
+};
+
+std::vector<DataPoint> collect(const Result& result, const ChartOptions& options) {
+  const std::map<std::string, int> colors = family_colors(result);
+  const std::optional<size_t> reference = reference_of(result);
+  const std::optional<size_t> baseline = options.y == ChartY::ppl ? baseline_of(result) : std::nullopt;
+  std::vector<DataPoint> points;
+  std::optional<DataPoint> reference_point;
+  for (size_t i = 0; i < result.models.size(); ++i) {
+    const ModelResult& model = result.models[i];
+    if (!model.ok() || !model.measured || model.role == ModelRole::noise_floor) continue;
+    DataPoint p;
+    p.name = chart_name(model);
+    p.color = colors.at(p.name.family);
+    p.x = options.x == ChartX::bpw ? chart_bpw(model) : chart_vram(model);
+    p.y = options.y == ChartY::ppl ? model.measured->ppl : chart_kld(model);
+    if (!std::isfinite(p.x) || !std::isfinite(p.y) || p.x > options.max_x || p.y > options.max_y) continue;
+    if (options.log_y && p.y <= 0) continue;
+    p.bar = options.y == ChartY::ppl ? ppl_interval(result, i, baseline) : kld_interval(model);
+    p.tooltip = summary_of(model);
+    if (i == reference) {
+      reference_point = p;
+    } else {
+      points.push_back(p);
+    }
+  }
+  // A reference far to the right would squeeze all others; its line says what it measured.
+  double right = 0;
+  for (const DataPoint& p : points) right = std::max(right, p.x);
+  if (reference_point && (points.empty() || reference_point->x <= right * 1.5)) points.push_back(*reference_point);
+  return points;
+}
+
+/// A horizontal line with its text.
+struct Mark {
+  double y;
+  std::string text;
+};
+
+std::vector<Mark> marks_of(const Result& result, const ChartOptions& options) {
+  std::vector<Mark> marks;
+  for (const ModelResult& model : result.models) {
+    if (!model.ok() || !model.measured) continue;
+    if (options.y == ChartY::ppl && model.role == ModelRole::reference)
+      marks.push_back({model.measured->ppl, fmt::format("{}  {:.3f}", chart_name(model).full(), model.measured->ppl)});
+    if (options.y == ChartY::kld && model.role == ModelRole::noise_floor && model.has_comparison())
+      marks.push_back({chart_kld(model), fmt::format("noise floor  {}", kld_text(chart_kld(model)))});
+  }
+  std::erase_if(
+      marks, [&](const Mark& m) { return !std::isfinite(m.y) || m.y > options.max_y || (options.log_y && m.y <= 0); });
+  return marks;
+}
+
+class Scatter {
+ public:
+  Scatter(const Result& result, const ChartOptions& options, std::vector<DataPoint> points)
+      : options_(options),
+        points_(std::move(points)),
+        marks_(marks_of(result, options)),
+        frame_(options.width, title(), subtitle_of(result), legend()),
+        scale_(frame_.scale()),
+        panel_(frame_.panel(std::clamp(options.width * 0.58, 300.0, 720.0))),
+        x_(x_axis()),
+        y_(y_axis()) {
+    for (DataPoint& p : points_) p.at = {x_.at(p.x), y_.at(p.y)};
+  }
+
+  Drawing draw(const Result& result) && {
+    frame_.grid_x(panel_, x_);
+    frame_.grid_y(panel_, y_);
+    frame_.axis_names(panel_, x_name(), y_name());
+    LabelField field{panel_.grown(-4), {}, {}};
+    for (const DataPoint& p : points_)
+      field.markers.push_back(Box::around(p.at, 2 * scale_.marker + 2, 2 * scale_.marker + 2));
+    draw_marks(field);
+    draw_families(field);
+    draw_bars(field);
+    draw_labels(field);
+    for (const DataPoint& p : points_) {
+      Shape& dot = frame_.drawing().circle(p.at, scale_.marker, series_color(p.color));
+      dot.width = 1.5;
+      dot.edge = {Ink::figure};
+      dot.tooltip = p.tooltip;
+      frame_.drawing().markers.push_back(Box::around(p.at, 2 * scale_.marker, 2 * scale_.marker));
+    }
+    draw_key();
+    if (any_bar_) frame_.note(bar_note(result, options_.y));
+    return std::move(frame_).finished();
+  }
+
+ private:
+  std::string title() const {
+    if (!options_.title.empty()) return options_.title;
+    return std::string(options_.y == ChartY::ppl ? "Perplexity" : "KL divergence") +
+           (options_.x == ChartX::bpw ? " and bits per weight" : " and size");
+  }
+  std::string x_name() const {
+    if (options_.x == ChartX::vram) return "Quantized weight size |Wq| / GiB (excl. embeddings, incl. output head)";
+    return "Bits per weight (excl. embeddings and output head)";
+  }
+  std::string y_name() const {
+    return options_.y == ChartY::ppl ? "Perplexity" : "KL divergence, D_KL(p_FP ‖ p_quant)";
+  }
+
+  std::vector<LegendEntry> legend() const {
+    std::map<std::string, int> shown;
+    for (const DataPoint& p : points_) shown[p.name.family] = p.color;
+    std::vector<LegendEntry> entries;
+    for (const auto& [family, color] : shown) entries.push_back({family, series_color(color)});
+    return entries;
+  }
+
+  Axis x_axis() const {
+    double low = points_.front().x, high = low;
+    for (const DataPoint& p : points_) {
+      low = std::min(low, p.x);
+      high = std::max(high, p.x);
+    }
+    return {low, high, panel_.left, panel_.right, false, scale_.narrow ? 0.12 : 0.08};
+  }
+
+  Axis y_axis() const {
+    double low = points_.front().y, high = low;
+    const auto include = [&](double y) {
+      low = std::min(low, y);
+      high = std::max(high, y);
+    };
+    for (const DataPoint& p : points_) include(p.y);
+    const double least = low - (high - low) / 2, most = high + (high - low) / 2;
+    for (const DataPoint& p : points_) {  // bars may widen the axis, but not rule it
+      if (options_.log_y || std::isnan(p.bar.low)) continue;
+      include(std::max(p.bar.low, least));
+      include(std::min(p.bar.high, most));
+    }
+    for (const Mark& m : marks_)
+      if (options_.log_y || std::abs(m.y - low) < 3 * (high - low) || high == low) include(m.y);
+    return {low, high, panel_.bottom, panel_.top, options_.log_y, 0.08};
+  }
+
+  void draw_marks(LabelField& field) {
+    for (const Mark& m : marks_) {
+      const double y = y_.at(m.y);
+      if (y < panel_.top || y > panel_.bottom) continue;
+      frame_.drawing().line({{panel_.left, y}, {panel_.right, y}}, {Ink::edge}, 1.6, {1, 5});
+      const std::string text = elided(m.text, panel_.width() * 0.7, scale_.small);
+      const double width = text_width(text, scale_.small), height = scale_.small.size * 1.2;
+      const auto clear = [&](const Box& box) {
+        return panel_.contains(box) && std::none_of(field.markers.begin(), field.markers.end(),
+                                                    [&](const Box& marker) { return marker.overlaps(box); });
+      };
+      std::optional<Box> place;
+      for (const double left : {panel_.right - 8 - width, panel_.left + 8, panel_.center().x - width / 2})
+        for (const double top : {y - 3 - height, y + 3})
+          if (const Box box{left, top, left + width, top + height}; !place && clear(box)) place = box;
+      if (!place) continue;
+      frame_.drawing().text({place->left, place->bottom - height * 0.25}, text, {Ink::tick}, scale_.small);
+      field.markers.push_back(*place);
+      frame_.drawing().labels.push_back(*place);
+    }
+  }
+
+  void draw_families(LabelField& field) {
+    std::map<std::string, std::vector<const DataPoint*>> families;
+    for (const DataPoint& p : points_) families[p.name.family].push_back(&p);
+    for (auto& [family, members] : families) {
+      std::sort(members.begin(), members.end(), [](const DataPoint* a, const DataPoint* b) {
+        return std::tie(a->x, a->y, a->name.name) < std::tie(b->x, b->y, b->name.name);
+      });
+      std::vector<Point> path;
+      for (const DataPoint* p : members) path.push_back(p->at);
+      for (size_t i = 1; i < path.size(); ++i) field.lines.emplace_back(path[i - 1], path[i]);
+      if (path.size() > 1) frame_.drawing().line(std::move(path), series_color(members.front()->color), 1.8, {1, 4.5});
+    }
+  }
+
+  void draw_bars(LabelField& field) {
+    for (const DataPoint& p : points_) {
+      if (std::isnan(p.bar.low) || p.bar.low == p.bar.high) continue;
+      const double top = std::max(y_.at(std::min(p.bar.high, y_.high())), panel_.top);
+      const double bottom = p.bar.low <= y_.low() ? panel_.bottom : y_.at(p.bar.low);
+      any_bar_ = true;
+      const Color color = series_color(p.color).faded(0.75);
+      frame_.drawing().line({{p.at.x, top}, {p.at.x, bottom}}, color, 1.6);
+      for (const double end : {top, bottom}) frame_.drawing().line({{p.at.x - 4, end}, {p.at.x + 4, end}}, color, 1.6);
+      field.lines.emplace_back(Point{p.at.x, top}, Point{p.at.x, bottom});
+    }
+  }
+
+  std::vector<Cluster> clusters() const {
+    std::vector<Cluster> out;
+    for (size_t i = 0; i < points_.size(); ++i) {
+      const auto near = std::find_if(out.begin(), out.end(), [&](const Cluster& c) {
+        const Point other = points_[c.points.front()].at;
+        return std::hypot(points_[i].at.x - other.x, points_[i].at.y - other.y) < scale_.marker * 0.7;
+      });
+      near == out.end() ? out.push_back({{i}}) : near->points.push_back(i);
+    }
+    return out;
+  }
+
+  /// The lines of a label, each in the colour of its family; the value in that of the text.
+  struct Text {
+    std::string text;
+    TextStyle style;
+    Color color;
+  };
+
+  std::vector<Text> full_label(const Cluster& cluster) const {
+    std::vector<Text> lines;
+    const double widest = std::max(90.0, panel_.width() * 0.24);
+    for (const size_t i : cluster.points)
+      for (const std::string& line : wrapped(points_[i].name.name, widest, scale_.name, 2))
+        lines.push_back({line, scale_.name, series_text_color(points_[i].color)});
+    lines.push_back({value_text(points_[cluster.points.front()].y), scale_.value, {Ink::label}});
+    return lines;
+  }
+
+  std::string value_text(double y) const { return options_.y == ChartY::ppl ? fmt::format("{:.3f}", y) : kld_text(y); }
+
+  /// "3", "3, 7-9": the places of a cluster's points in the key.
+  std::vector<Text> number_label(const Cluster& cluster) const {
+    std::string text;
+    for (size_t i = 0; i < cluster.points.size(); ++i) {
+      size_t end = i;
+      while (end + 1 < cluster.points.size() && number_[cluster.points[end + 1]] == number_[cluster.points[end]] + 1)
+        ++end;
+      text += (i > 0 ? ", " : "") + std::to_string(number_[cluster.points[i]]);
+      if (end > i) text += "–" + std::to_string(number_[cluster.points[end]]);
+      i = end;
+    }
+    return {{elided(text, panel_.width() * 0.4, scale_.name), scale_.name,
+             series_text_color(points_[cluster.points.front()].color)}};
+  }
+
+  static double line_height(const Text& text) { return text.style.size * 1.25; }
+
+  LabelSize size_of(const std::vector<Text>& lines, Point at) const {
+    LabelSize size{at, 0, 4};
+    for (const Text& line : lines) {
+      size.width = std::max(size.width, text_width(line.text, line.style) + 8);
+      size.height += line_height(line);
+    }
+    return size;
+  }
+
+  void draw_labels(const LabelField& field) {
+    const std::vector<Cluster> groups = clusters();
+    const bool stacked =
+        std::all_of(groups.begin(), groups.end(), [](const Cluster& c) { return c.points.size() <= kMostStacked; });
+    if (groups.size() <= kMostFullLabels && stacked) {
+      std::vector<std::vector<Text>> texts;
+      for (const Cluster& cluster : groups) texts.push_back(full_label(cluster));
+      if (draw_labels(field, groups, texts, true)) return;
+    }
+    // No room for names: numbers at the points, names in a key below.
+    std::vector<size_t> order(points_.size());
+    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+      return std::tie(points_[a].name.family, points_[a].x) < std::tie(points_[b].name.family, points_[b].x);
+    });
+    number_.resize(points_.size());
+    for (size_t i = 0; i < order.size(); ++i) number_[order[i]] = static_cast<int>(i) + 1;
+    key_ = order;
+    std::vector<std::vector<Text>> texts;
+    std::vector<Cluster> sorted = groups;
+    for (Cluster& cluster : sorted) {
+      std::sort(cluster.points.begin(), cluster.points.end(),
+                [&](size_t a, size_t b) { return number_[a] < number_[b]; });
+      texts.push_back(number_label(cluster));
+    }
+    draw_labels(field, sorted, texts, false);
+  }
+
+  /// `all`: draws nothing unless there is room for each.
+  bool draw_labels(const LabelField& field, const std::vector<Cluster>& groups,
+                   const std::vector<std::vector<Text>>& texts, bool all) {
+    std::vector<LabelSize> sizes;
+    for (size_t i = 0; i < groups.size(); ++i) sizes.push_back(size_of(texts[i], points_[groups[i].points.front()].at));
+    const std::vector<std::optional<Box>> places = place_labels(field, sizes);
+    if (all && std::find(places.begin(), places.end(), std::nullopt) != places.end()) return false;
+    Drawing& drawing = frame_.drawing();
+    for (size_t i = 0; i < places.size(); ++i) {
+      if (!places[i]) continue;
+      const Box& box = *places[i];
+      const Point end = box.nearest(sizes[i].point);
+      if (std::hypot(end.x - sizes[i].point.x, end.y - sizes[i].point.y) > scale_.marker + 7)
+        drawing.line({sizes[i].point, end}, {Ink::label, 0, 0.45}, 0.8);
+    }
+    for (size_t i = 0; i < places.size(); ++i) {
+      if (!places[i]) continue;
+      const Box& box = *places[i];
+      drawing.labels.push_back(box);
+      drawing.box(box, {Ink::axes, 0, 0.72}, 4);
+      double y = box.top + 1;
+      for (const Text& line : texts[i]) {
+        y += line_height(line);
+        drawing.text({box.center().x, y - line.style.size * 0.22}, line.text, line.color,
+                     {line.style.size, line.style.bold, Anchor::middle});
+      }
+    }
+    return true;
+  }
+
+  void draw_key() {
+    if (key_.empty()) return;
+    const double room = options_.width - 2 * scale_.margin();
+    const int columns = std::max(1, static_cast<int>(room / 360));
+    const int rows = (static_cast<int>(key_.size()) + columns - 1) / columns;
+    const double width = room / columns, number = text_width(std::to_string(key_.size()), scale_.name) + 8;
+    const double top = frame_.y() + scale_.line() * 0.6;
+    for (size_t i = 0; i < key_.size(); ++i) {
+      const DataPoint& p = points_[key_[i]];
+      const double left = scale_.margin() + width * (static_cast<int>(i) / rows);
+      const double y = top + scale_.line() * (static_cast<int>(i) % rows + 1);
+      const std::string value = value_text(p.y);
+      const double value_width = text_width(value, scale_.value);
+      frame_.drawing().text({left + number - 8, y}, std::to_string(number_[key_[i]]), series_text_color(p.color),
+                            {scale_.name.size, true, Anchor::end});
+      frame_.drawing().text({left + number, y}, elided(p.name.full(), width - number - value_width - 26, scale_.small),
+                            {Ink::label}, scale_.small);
+      frame_.drawing().text({left + width - 16, y}, value, {Ink::label}, {scale_.value.size, false, Anchor::end});
+    }
+    frame_.skip(top + scale_.line() * (rows + 0.4) - frame_.y());
+  }
+
+  const ChartOptions& options_;
+  std::vector<DataPoint> points_;
+  std::vector<Mark> marks_;
+  Frame frame_;
+  const ChartScale& scale_;
+  Box panel_;
+  Axis x_, y_;
+  bool any_bar_ = false;
+  std::vector<int> number_;  ///< of each point, from 1; empty where labels have names
+  std::vector<size_t> key_;  ///< points in the order of their numbers
+};
+
+}  // namespace
+
+std::optional<Drawing> scatter_chart(const Result& result, const ChartOptions& options) {
+  std::vector<DataPoint> points = collect(result, options);
+  if (points.empty()) return std::nullopt;
+  return Scatter(result, options, std::move(points)).draw(result);
+}
+
+}  // namespace assay
