@@ -5,15 +5,12 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "cli/atomic_file.h"
 #include "cli/data.h"
 #include "cli/failure.h"
 #include "cli/interrupt.h"
 #include "cli/peak_memory.h"
 #include "formats/gguf/runtime.h"
 #include "model/config.h"
-#include "report/json.h"
-#include "report/table.h"
 #include "stats/estimate.h"
 #include "stats/perplexity.h"
 #include "tokens/vocabulary_match.h"
@@ -21,13 +18,6 @@
 namespace assay {
 
 namespace {
-
-/// A file name that ends in .csv or .md gets a table, any other the whole report.
-std::string report_text(const std::filesystem::path& path, const Result& result) {
-  if (path.extension() == ".csv") return results_csv(result);
-  if (path.extension() == ".md") return results_markdown(result);
-  return results_json(result);
-}
 
 /// What the report shows word by word: the beginning of the first row.
 constexpr int64_t kViewTokens = 512;
@@ -42,6 +32,7 @@ const char* as_deployed_or_none(bool as_deployed) {
 Benchmark::Benchmark(const RunOptions& options, Console& console, BenchmarkData data)
     : options_(options),
       console_(console),
+      outputs_(options.out, console),
       data_(std::move(data)),
       pool_(options.threads > 0 ? options.threads : ThreadPool::available()),
       device_(open_device(options.device, pool_)),
@@ -52,7 +43,8 @@ Benchmark::Benchmark(const RunOptions& options, Console& console, BenchmarkData 
   result_.device = device_->name();
   result_.threads = pool_.size();
   result_.data = data_.record;
-  save();
+  check_charts(options_.out);
+  outputs_.save(result_);
 }
 
 int Benchmark::run(const std::vector<ModelEntry>& models) {
@@ -68,17 +60,23 @@ int Benchmark::run(const std::vector<ModelEntry>& models) {
       result_.models.push_back(measure(entry));
       result_.complete = result_.models.size() == models.size();
       try {
-        save();
+        outputs_.save(result_);
       } catch (const Error& e) {
         console_.error(e.what());  // the numbers can still be printed
         saved = false;
       }
     }
   } catch (const Interrupted&) {
-    if (!result_.models.empty()) print();
+    if (!result_.models.empty()) outputs_.print(result_, true);
     throw;
   }
-  print();
+  outputs_.print(result_, true);
+  try {
+    outputs_.draw(result_);
+  } catch (const Error& e) {
+    console_.error(e.what());
+    saved = false;
+  }
   const auto failed =
       std::count_if(result_.models.begin(), result_.models.end(), [](const ModelResult& model) { return !model.ok(); });
   if (!saved || failed == static_cast<std::ptrdiff_t>(models.size())) return 2;
@@ -283,18 +281,6 @@ Comparison Benchmark::compare(const OpenModel& model, const EvalResult& evaluate
                       likely(row, at, evaluated.top[i], evaluated.log_sum[i])});
   }
   return c;
-}
-
-void Benchmark::save() const {
-  if (!options_.output.empty()) write_atomically(options_.output, report_text(options_.output, result_));
-}
-
-void Benchmark::print() const {
-  if (options_.json) {
-    console_.result(results_json(result_));
-  } else {
-    console_.result(fmt::format("\n{}\n------\n{}", results_table(result_, console_.width()), compare_q_json(result_)));
-  }
 }
 
 }  // namespace assay

@@ -56,11 +56,10 @@ class Benchmark {
   /// What decides how its weights and activations are read.
   QuantConfig quant_of(const Checkpoint& checkpoint) const;
   CacheKey key_of(const Checkpoint& checkpoint, const ModelEntry& entry, const ModelResult& result);
-  void save() const;
-  void print() const;
 
   RunOptions options_;
   Console& console_;
+  Outputs outputs_;
   BenchmarkData data_;
   ThreadPool pool_;
   std::unique_ptr<Device> device_;

@@ -9,6 +9,7 @@ int run(const CompareRequest& request);
 int run(const PplRequest& request);
 int run(const LayersRequest& request);
 int run(const RunRequest& request);
+int run(const MergeRequest& request);
 int run(const InspectRequest& request);
 int run(const ExportRequest& request);
 int run(const FormatsRequest& request);

@@ -7,7 +7,7 @@
 namespace assay {
 
 int run(const CompareRequest& request) {
-  Console console(request.run.json);
+  Console console(request.run.out.machine_readable());
   DataSpec data_spec = read_data_spec(request.data_spec);
   if (request.llama_cpp_length > 0) data_spec = as_llama_cpp(std::move(data_spec), request.llama_cpp_length);
   const ModelList list = read_model_specs(request.model_specs);

@@ -18,6 +18,7 @@ Usage: assay COMMAND [OPTIONS]
   run            the same from qbench's project file
   ppl            the same for one model, without specs
   layers         where the error of a model comes from, layer by layer and tensor by tensor
+  merge          reports of separate runs as one; new tables and charts of old results
   inspect        what is in a checkpoint: formats and exact bits, from its headers only
   export         the decoded weights as a plain checkpoint
   formats        the storage formats that this version decodes
@@ -51,12 +52,46 @@ Measuring:
   --device cpu             where to compute (cpu)
   --threads N              threads to use (all)
   --memory SIZE            target for the peak; beyond it, hidden states go to a file (8GiB)
+)";
 
+constexpr const char* kOutputOptions = R"(
 Results:
-  -o, --output FILE        JSON report (.csv and .md: a table); opened before the first measurement
-                           and valid after each model
-  --json                   print the JSON report, and nothing else, on stdout
+  -o, --output FILE        report as JSON; .csv, .md and .html give a table or a page. Opened before
+                           the first measurement and valid after each model
+  --html FILE              the whole report as one page, charts and all
+  --format table|json|csv|markdown
+                           what is printed on stdout; all but the table come alone (table)
+  --json                   --format json
 
+Charts (.svg, .png or .pdf):
+  -p, --plot               size against quality, in assay-chart.png
+  -pf, --plot_file FILE    the same in that file
+  -kld, --kld              KL divergence on the y axis, not perplexity
+  -v, --vram               GiB on the x axis, not bits per weight
+  -mx, --max_x N           leave out points beyond, on the x axis
+  -my, --max_y N           and on the y axis
+  -t, --title TEXT         title
+  -dark, --dark            light on dark
+  --log                    a logarithmic y axis
+  --plot_width N           pixels; 400 is for telephones (1200)
+  --plot_spread FILE       percentiles of the KL divergence
+  --plot_hist FILE         its distribution, one panel a model
+  --plot_hist_combined FILE
+                           its distribution, all models in one panel
+)";
+
+constexpr const char* kLayersOutput = R"(
+Results:
+  -o, --output FILE        JSON, or CSV where FILE ends in .csv
+  --format table|json|csv  what is printed on stdout; all but the table come alone (table)
+  --json                   --format json
+  -pf, --plot_file FILE    bars for each layer and kind of linear: .svg, .png or .pdf
+  -t, --title TEXT         title of the chart
+  -dark, --dark            light on dark
+  --plot_width N           pixels; 400 is for telephones (1200)
+)";
+
+constexpr const char* kFileOptions = R"(
 Files:
   --data-dir DIR           where data sets are looked for ($ASSAY_DATA)
   --cache-dir DIR          where finished results are kept ($XDG_CACHE_HOME/assay, ~/.cache/assay);
@@ -75,7 +110,6 @@ Specs (compare_q's, unchanged):
                            several files are joined, * is expanded
   -mask, --mask "a;b"      only models whose label contains one of the parts, in any case (and the
                            reference)
-  -kld, --kld              a reference is wanted: without one, nothing is run
   -lf, --logits_file PATH  logits that compare_q has stored, a file or a folder, are the reference
   --noise-floor            measure the reference against itself in the other precision as well
   -cc, --clear_cache       forget what is known about the selected models, and measure again
@@ -88,8 +122,8 @@ constexpr const char* kCompareEnd = R"(
 Paths in a spec count from the spec. load_fn and fwd_fn may name any of compare_q's engines: what a
 model is, its files say.
 A model with "out_logits" is the reference: the KL divergence of the others from it is measured.
-What is kept of it are its last hidden states and its head, in the cache, and no logits.
-Not in this version: charts (-p -v -mx -my -t -dark -pf).
+What is kept of it are its last hidden states and its head, in the cache, and no logits. With -kld,
+nothing is run without a reference.
 
 Example:
   assay compare -d wiki2.json -m llama-*.json -mask "awq;nvfp4" -o results.json
@@ -104,6 +138,7 @@ Usage: assay run PROJECT.yaml [OPTIONS]
 )";
 
 constexpr const char* kRunEnd = R"(
+All charts of the project (output.plot_...) are drawn, and those that the options ask for.
 The project's own cache (logit_cache) and results file (output.results) are used, unless --cache-dir
 or -o say otherwise. Paths in the file count from the file. An interrupted run goes on where it
 stopped when it is started again.
@@ -154,10 +189,25 @@ Text:
 )";
 
 constexpr const char* kLayersEnd = R"(
--o FILE is JSON, or CSV where FILE ends in .csv.
-
 Example:
   assay layers ~/models/Qwen3-8B ~/models/Qwen3-8B-AWQ
+)";
+
+constexpr const char* kMerge = R"(Reports of separate runs as one, and new tables and charts of old results.
+
+Usage: assay merge RESULT.json... [OPTIONS]
+
+  -mask, --mask "a;b"      only models whose label contains one of the parts, in any case (and the
+                           reference)
+)";
+
+constexpr const char* kMergeEnd = R"(
+The runs must have read the same tokens in the same way, and had the same reference. A model that
+several of them have measured alike is there once.
+
+Examples:
+  assay merge llama-*.json -o all.json --html all.html
+  assay merge all.json -pf kld.svg -kld -mx 6 --log
 )";
 
 constexpr const char* kInspect = R"(What is in a checkpoint, in exact bits, from its headers alone.
@@ -208,7 +258,7 @@ Usage: assay architectures [--json]
 }  // namespace
 
 const std::vector<std::string>& commands() {
-  static const std::vector<std::string> names = {"compare", "run",    "ppl",     "layers",
+  static const std::vector<std::string> names = {"compare", "run",    "ppl",     "layers",       "merge",
                                                  "inspect", "export", "formats", "architectures"};
   return names;
 }
@@ -216,10 +266,11 @@ const std::vector<std::string>& commands() {
 std::string help_text(const std::string& command) {
   const std::map<std::string, std::string> pages = {
       {"", kOverview},
-      {"compare", std::string(kCompare) + kRunOptions + kCompareEnd},
-      {"run", std::string(kRun) + kRunOptions + kRunEnd},
-      {"ppl", std::string(kPpl) + kRunOptions + kPplEnd},
-      {"layers", std::string(kLayers) + kRunOptions + kLayersEnd},
+      {"compare", std::string(kCompare) + kRunOptions + kOutputOptions + kFileOptions + kCompareEnd},
+      {"run", std::string(kRun) + kRunOptions + kOutputOptions + kFileOptions + kRunEnd},
+      {"ppl", std::string(kPpl) + kRunOptions + kOutputOptions + kFileOptions + kPplEnd},
+      {"layers", std::string(kLayers) + kRunOptions + kLayersOutput + kFileOptions + kLayersEnd},
+      {"merge", std::string(kMerge) + kOutputOptions + kMergeEnd},
       {"inspect", kInspect},
       {"export", kExport},
       {"formats", kFormats},

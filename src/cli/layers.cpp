@@ -26,7 +26,8 @@ struct Opened {
 
 int run(const LayersRequest& request) {
   const RunOptions& run = request.ppl.run;
-  Console console(run.json);
+  Console console(run.out.machine_readable());
+  check_charts(run.out);
   const Opened reference(request.ppl.reference), model(request.ppl.model);
   const BenchmarkData data = load_data(data_spec(request.ppl), request.ppl.text, run, console);
   ThreadPool pool(run.threads > 0 ? run.threads : ThreadPool::available());
@@ -47,9 +48,13 @@ int run(const LayersRequest& request) {
   }
   errors.reference = label_of(request.ppl.reference);
   errors.model = label_of(request.ppl.model);
-  if (!run.output.empty())
-    write_atomically(run.output, run.output.extension() == ".csv" ? layers_csv(errors) : layers_json(errors));
-  console.result(run.json ? layers_json(errors) : "\n" + layers_table(errors, console.width()));
+  const OutputOptions& out = run.out;
+  if (!out.output.empty())
+    write_atomically(out.output, out.output.extension() == ".csv" ? layers_csv(errors) : layers_json(errors));
+  console.result(out.format == "json"  ? layers_json(errors)
+                 : out.format == "csv" ? layers_csv(errors)
+                                       : "\n" + layers_table(errors, console.width()));
+  for (const ChartFile& chart : out.charts) write_chart(chart, layer_chart(errors, chart.options), console);
   return 0;
 }
 

@@ -134,21 +134,27 @@ void add_noise_floor(std::vector<ModelEntry>& models, Precision run) {
   models.insert(reference + 1, floor);
 }
 
-std::vector<ModelEntry> masked(const std::vector<ModelEntry>& models, const std::string& mask) {
-  std::vector<std::string> parts;
+LabelMask::LabelMask(const std::string& mask) {
   for (size_t begin = 0; begin <= mask.size();) {
     const size_t end = std::min(mask.find(';', begin), mask.size());
-    if (end > begin) parts.push_back(lower(mask.substr(begin, end - begin)));
+    if (end > begin) parts_.push_back(lower(mask.substr(begin, end - begin)));
     begin = end + 1;
   }
-  if (parts.empty()) return models;
+}
 
+bool LabelMask::matches(const std::string& label) const {
+  const std::string text = lower(label);
+  return parts_.empty() || std::any_of(parts_.begin(), parts_.end(),
+                                       [&](const std::string& part) { return text.find(part) != std::string::npos; });
+}
+
+std::vector<ModelEntry> masked(const std::vector<ModelEntry>& models, const std::string& mask) {
+  const LabelMask labels(mask);
+  if (labels.empty()) return models;
   std::vector<ModelEntry> kept;
   bool any = false;
   for (const ModelEntry& entry : models) {
-    const std::string label = lower(entry.label);
-    const bool hit = std::any_of(parts.begin(), parts.end(),
-                                 [&](const std::string& part) { return label.find(part) != std::string::npos; });
+    const bool hit = labels.matches(entry.label);
     any = any || hit;
     if (hit || entry.reference) kept.push_back(entry);
   }

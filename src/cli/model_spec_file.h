@@ -34,8 +34,18 @@ ModelList read_model_specs(const std::vector<std::string>& files);
 /// Adds the reference in the other precision behind it, as the noise floor of the run. Error without a reference.
 void add_noise_floor(std::vector<ModelEntry>& models, Precision run);
 
-/// compare_q's -mask: keeps the models whose label contains one of the parts ("awq;gguf"), in any case, and the
-/// reference. An empty mask keeps all; Error when no model is left.
+/// compare_q's -mask: which labels contain one of the parts ("awq;gguf"), in any case. An empty mask matches all.
+class LabelMask {
+ public:
+  explicit LabelMask(const std::string& mask);
+  bool empty() const { return parts_.empty(); }
+  bool matches(const std::string& label) const;
+
+ private:
+  std::vector<std::string> parts_;
+};
+
+/// Keeps the models that the mask matches, and the reference. Error when no model is left.
 std::vector<ModelEntry> masked(const std::vector<ModelEntry>& models, const std::string& mask);
 
 }  // namespace assay

@@ -22,15 +22,17 @@ using Arguments = std::vector<std::string>;
 
 /// compare_q's options with one dash and several letters, which CLI11 would take for a bundle of short ones.
 const std::map<std::string, std::string> kLongNames = {
-    {"-mask", "--mask"}, {"-cc", "--clear_cache"}, {"-kld", "--kld"}, {"-lf", "--logits_file"}};
+    {"-mask", "--mask"}, {"-cc", "--clear_cache"}, {"-kld", "--kld"},      {"-mx", "--max_x"},
+    {"-my", "--max_y"},  {"-dark", "--dark"},      {"-pf", "--plot_file"}, {"-lf", "--logits_file"}};
 
-/// compare_q's options that ask for something this version does not make. Refused, so that no one waits for it.
-const std::map<std::string, const char*> kLater = {
-    {"-p", "charts"},  {"--plot", "charts"},      {"-v", "charts"},    {"--vram", "charts"},
-    {"-mx", "charts"}, {"--max_x", "charts"},     {"-my", "charts"},   {"--max_y", "charts"},
-    {"-t", "charts"},  {"--title", "charts"},     {"-dark", "charts"}, {"--dark", "charts"},
-    {"-pf", "charts"}, {"--plot_file", "charts"},
-};
+/// -mask awq -> --mask awq.
+void use_long_names(Arguments& arguments) {
+  for (std::string& argument : arguments) {
+    const std::string name = argument.substr(0, argument.find('='));
+    if (const auto known = kLongNames.find(name); known != kLongNames.end())
+      argument = known->second + argument.substr(name.size());
+  }
+}
 
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
@@ -81,6 +83,73 @@ class Parser {
   CLI::App app_;
 };
 
+/// Where a report goes, and what one chart of it looks like.
+class OutputParser {
+ public:
+  OutputParser(Parser& parser, OutputOptions& out, const std::vector<std::string>& formats) : out_(out) {
+    CLI::App& app = parser.app();
+    CLI::Option* format = parser.choice("--format", out_.format, formats);
+    app.add_flag("--json", json_)->excludes(format);
+    app.add_option("-o,--output", out_.output);
+    app.add_option("--plot_file", file_);
+    app.add_option("-t,--title", chart_.title);
+    app.add_flag("--dark", dark_);
+    app.add_option("--plot_width", chart_.width)->check(CLI::Range(320.0, 4000.0));
+  }
+
+  void finish() {
+    if (json_) out_.format = "json";
+    add(ChartKind::scatter, file_);
+  }
+
+ protected:
+  void add(ChartKind kind, const fs::path& file) {
+    if (!file.empty()) out_.charts.push_back({kind, file, chart_, dark_});
+  }
+
+  OutputOptions& out_;
+  ChartOptions chart_;
+  fs::path file_;
+
+ private:
+  bool json_ = false, dark_ = false;
+};
+
+/// The same of every command whose report is about models.
+class ReportParser : public OutputParser {
+ public:
+  ReportParser(Parser& parser, OutputOptions& out) : OutputParser(parser, out, {"table", "json", "csv", "markdown"}) {
+    CLI::App& app = parser.app();
+    app.add_option("--html", out_.html);
+    app.add_flag("-p,--plot", plot_);
+    app.add_option("--plot_spread", spread_);
+    app.add_option("--plot_hist", histogram_);
+    app.add_option("--plot_hist_combined", combined_);
+    app.add_flag("--kld", kld_);
+    app.add_flag("-v,--vram", vram_);
+    app.add_option("--max_x", chart_.max_x);
+    app.add_option("--max_y", chart_.max_y);
+    app.add_flag("--log", chart_.log_y);
+  }
+
+  bool kld() const { return kld_; }
+
+  void finish() {
+    chart_.x = vram_ ? ChartX::vram : ChartX::bpw;
+    chart_.y = kld_ ? ChartY::kld : ChartY::ppl;
+    if (plot_ && file_.empty()) file_ = "assay-chart.png";  // where compare_q opens a window
+    OutputParser::finish();
+    chart_.log_y = false;  // the others have scales of their own
+    add(ChartKind::spread, spread_);
+    add(ChartKind::histogram, histogram_);
+    add(ChartKind::combined_histogram, combined_);
+  }
+
+ private:
+  fs::path spread_, histogram_, combined_;
+  bool plot_ = false, kld_ = false, vram_ = false;
+};
+
 /// Options of every command that runs models, and their text forms.
 class RunParser {
  public:
@@ -95,8 +164,6 @@ class RunParser {
     app.add_option("--threads", run_.threads)->check(CLI::Range(1, 1024));
     app.add_option("--memory", run_.memory_bytes)->transform(CLI::AsSizeValue(true));
     app.add_flag("--jensen-shannon", run_.jensen_shannon);
-    app.add_option("-o,--output", run_.output);
-    app.add_flag("--json", run_.json);
     app.add_option("--data-dir", run_.data_dir)->check(CLI::ExistingDirectory);
     app.add_option("--cache-dir", run_.cache_dir);
     app.add_flag("--no-cache", no_cache_);
@@ -118,23 +185,16 @@ class RunParser {
 };
 
 Request parse_compare(Arguments arguments) {
-  for (std::string& argument : arguments) {
-    const std::string name = argument.substr(0, argument.find('='));
-    if (const auto later = kLater.find(name); later != kLater.end())
-      fail("compare: {}: {} are not in this version; leave the option out to get the table and the numbers", name,
-           later->second);
-    if (const auto known = kLongNames.find(name); known != kLongNames.end())
-      argument = known->second + argument.substr(name.size());
-  }
+  use_long_names(arguments);
   CompareRequest request;
   Parser parser("compare");
   RunParser run(parser, request.run);
+  ReportParser report(parser, request.run.out);
   CLI::App& app = parser.app();
   app.add_option("-d,--dataspec", request.data_spec)->required();
   app.add_option("-m,--modelspec", request.model_specs)->required();
   app.add_option("--mask", request.mask);
   app.add_flag("--clear_cache", request.clear_cache);
-  app.add_flag("--kld", request.kld);
   app.add_option("--logits_file", request.logits)->check(CLI::ExistingPath);
   app.add_flag("--noise-floor", request.noise_floor);
   app.add_option("--text", request.text)->check(CLI::ExistingFile);
@@ -144,6 +204,21 @@ Request parse_compare(Arguments arguments) {
   parser.parse(std::move(arguments));
   run.finish();
   if (preset->count() > 0 && request.llama_cpp_length == 0) request.llama_cpp_length = kLlamaCppLength;
+  report.finish();
+  request.kld = report.kld();
+  return request;
+}
+
+Request parse_merge(Arguments arguments) {
+  use_long_names(arguments);
+  MergeRequest request;
+  Parser parser("merge");
+  ReportParser output(parser, request.out);
+  CLI::App& app = parser.app();
+  app.add_option("RESULT", request.results)->required();
+  app.add_option("--mask", request.mask);
+  parser.parse(std::move(arguments));
+  output.finish();
   return request;
 }
 
@@ -179,9 +254,11 @@ class TextParser {
 };
 
 Request parse_ppl(Arguments arguments) {
+  use_long_names(arguments);
   PplRequest request;
   Parser parser("ppl");
   RunParser run(parser, request.run);
+  ReportParser report(parser, request.run.out);
   CLI::App& app = parser.app();
   app.add_option("MODEL", request.model)->required();
   app.add_option("--reference", request.reference)->check(CLI::ExistingPath);
@@ -190,22 +267,26 @@ Request parse_ppl(Arguments arguments) {
   text.add_protocol(parser);
   parser.parse(std::move(arguments));
   run.finish();
+  report.finish();
   text.finish();
   return request;
 }
 
 Request parse_layers(Arguments arguments) {
+  use_long_names(arguments);
   LayersRequest request;
   request.ppl.rows = 4;
   request.ppl.length = request.ppl.stride = 512;
   Parser parser("layers");
   RunParser run(parser, request.ppl.run);
+  OutputParser output(parser, request.ppl.run.out, {"table", "json", "csv"});
   CLI::App& app = parser.app();
   app.add_option("REFERENCE", request.ppl.reference)->required();
   app.add_option("MODEL", request.ppl.model)->required();
   TextParser text(parser, request.ppl);
   parser.parse(std::move(arguments));
   run.finish();
+  output.finish();
   text.finish();
   return request;
 }
@@ -213,14 +294,17 @@ Request parse_layers(Arguments arguments) {
 Request parse_run(Arguments arguments) {
   for (std::string& argument : arguments)
     if (argument == "-d") argument = "--device";  // as in qbench
+  use_long_names(arguments);
   RunRequest request;
   Parser parser("run");
   RunParser run(parser, request.run);
+  ReportParser report(parser, request.run.out);
   CLI::App& app = parser.app();
   app.add_option("PROJECT", request.project)->required();
   app.add_flag("--clear_cache", request.clear_cache);
   parser.parse(std::move(arguments));
   run.finish();
+  report.finish();
   request.own_cache_dir = app.count("--cache-dir") > 0;
   request.own_reference_bytes = app.count("--reference-cache") > 0;
   return request;
@@ -298,6 +382,7 @@ Request parse_command_line(const Arguments& arguments) {
   if (command == "ppl") return parse_ppl(std::move(rest));
   if (command == "layers") return parse_layers(std::move(rest));
   if (command == "run") return parse_run(std::move(rest));
+  if (command == "merge") return parse_merge(std::move(rest));
   if (command == "inspect") return parse_inspect(std::move(rest));
   if (command == "export") return parse_export(std::move(rest));
   if (command == "formats") return parse_formats(std::move(rest));

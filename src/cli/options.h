@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "checkpoint/dtype.h"
+#include "cli/outputs.h"
 #include "device/device.h"
 
 namespace assay {
@@ -20,8 +21,7 @@ struct RunOptions {
   bool kv_cache = true;
   uint64_t memory_bytes = uint64_t{8} << 30;
   bool jensen_shannon = false;
-  std::filesystem::path output;  ///< empty = none
-  bool json = false;             ///< stdout carries the JSON report and nothing else
+  OutputOptions out;
   std::filesystem::path data_dir;
   std::filesystem::path cache_dir;
   bool use_cache = true;
@@ -68,6 +68,13 @@ struct RunRequest {
   bool own_cache_dir = false, own_reference_bytes = false;  ///< given on the command line
 };
 
+/// Reports of earlier runs become one.
+struct MergeRequest {
+  std::vector<std::filesystem::path> results;
+  std::string mask;
+  OutputOptions out;
+};
+
 struct InspectRequest {
   std::vector<std::filesystem::path> models;
   int threads = 0;
@@ -94,8 +101,8 @@ struct TextRequest {
   std::string text;
 };
 
-using Request = std::variant<CompareRequest, PplRequest, LayersRequest, RunRequest, InspectRequest, ExportRequest,
-                             FormatsRequest, ArchitecturesRequest, TextRequest>;
+using Request = std::variant<CompareRequest, PplRequest, LayersRequest, RunRequest, MergeRequest, InspectRequest,
+                             ExportRequest, FormatsRequest, ArchitecturesRequest, TextRequest>;
 
 /// The arguments after the program's name. Throws Error for bad usage. Reads $ASSAY_DATA, $XDG_CACHE_HOME and $HOME.
 Request parse_command_line(const std::vector<std::string>& arguments);

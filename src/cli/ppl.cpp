@@ -28,7 +28,7 @@ DataSpec data_spec(const PplRequest& request) {
 }
 
 int run(const PplRequest& request) {
-  Console console(request.run.json);
+  Console console(request.run.out.machine_readable());
   Benchmark benchmark(request.run, console, load_data(data_spec(request), request.text, request.run, console));
   std::vector<ModelEntry> models;
   const auto add = [&](const fs::path& model, bool reference) {

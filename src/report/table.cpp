@@ -271,4 +271,8 @@ std::string results_markdown(const Result& result) {
   return out + "\n" + spaced;
 }
 
+std::string results_notes(const Result& result) {
+  return footnotes(result, lines_of(result));
+}
+
 }  // namespace assay

@@ -8,6 +8,8 @@ namespace assay {
 
 /// One line a model, and below them what failed and which numbers the spec has overridden.
 std::string results_table(const Result& result, int width);
+/// What stands below the table, line by line.
+std::string results_notes(const Result& result);
 /// The same as a Markdown table.
 std::string results_markdown(const Result& result);
 /// One line a model with every digit.

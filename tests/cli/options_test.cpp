@@ -40,17 +40,49 @@ TEST(Options, CompareTakesTheOptionsOfCompareQ) {
   EXPECT_TRUE(long_names.clear_cache);
 }
 
-TEST(Options, CompareRefusesWhatThisVersionDoesNotMake) {
-  for (const std::string option : {"-p", "-v", "-dark", "--plot"})
-    expect_mentions(refusal({"compare", "-d", "d", "-m", "m", option}), option + ": ");
-  for (const std::string option : {"-mx", "-my", "-t", "-pf"})
-    expect_mentions(refusal({"compare", "-d", "d", "-m", "m", option, "1"}), "not in this version");
-  expect_mentions(refusal({"compare", "-d", "d", "-m", "m", "--plot_file=x.png"}), "not in this version");
-}
-
 TEST(Options, CompareNeedsBothSpecs) {
   expect_mentions(refusal({"compare", "-m", "m.json"}), "--dataspec");
   expect_mentions(refusal({"compare", "-d", "d.json"}), "--modelspec");
+}
+
+TEST(Options, ChartsAreCompareQs) {
+  const auto r = parse<CompareRequest>({"compare", "-d", "d", "-m", "m", "-p", "-pf", "c.svg", "-v", "-mx", "8", "-my",
+                                        "12.5", "-t", "Very plot", "-dark", "-kld"});
+  ASSERT_EQ(r.run.out.charts.size(), 1U);
+  const ChartFile& chart = r.run.out.charts[0];
+  EXPECT_EQ(chart.kind, ChartKind::scatter);
+  EXPECT_EQ(chart.file, "c.svg");
+  EXPECT_EQ(chart.options.x, ChartX::vram);
+  EXPECT_EQ(chart.options.y, ChartY::kld);
+  EXPECT_EQ(chart.options.max_x, 8);
+  EXPECT_EQ(chart.options.max_y, 12.5);
+  EXPECT_EQ(chart.options.title, "Very plot");
+  EXPECT_TRUE(chart.dark);
+  EXPECT_FALSE(chart.options.log_y);
+  EXPECT_TRUE(r.kld);
+}
+
+TEST(Options, AChartWithoutAFileGetsOne) {
+  EXPECT_EQ(parse<CompareRequest>({"compare", "-d", "d", "-m", "m", "--plot"}).run.out.charts[0].file,
+            "assay-chart.png");
+  EXPECT_TRUE(parse<CompareRequest>({"compare", "-d", "d", "-m", "m", "-v"}).run.out.charts.empty());
+  EXPECT_EQ(parse<CompareRequest>({"compare", "-d", "d", "-m", "m", "--plot_file=x.png"}).run.out.charts[0].file,
+            "x.png");
+}
+
+TEST(Options, MergeTakesReportsAndCharts) {
+  const auto r = parse<MergeRequest>({"merge", "a.json", "b.json", "-o", "c.json", "--html", "c.html", "-mask", "awq",
+                                      "--plot_spread", "s.svg", "--plot_hist", "h.png", "--plot_hist_combined",
+                                      "hc.pdf", "--format", "csv"});
+  EXPECT_EQ(r.results.size(), 2U);
+  EXPECT_EQ(r.out.output, "c.json");
+  EXPECT_EQ(r.out.html, "c.html");
+  EXPECT_EQ(r.mask, "awq");
+  EXPECT_EQ(r.out.charts.size(), 3U);
+  EXPECT_TRUE(r.out.machine_readable());
+  expect_mentions(refusal({"merge"}), "RESULT");
+  expect_mentions(refusal({"merge", "a", "--json", "--format", "csv"}), "--format");
+  expect_mentions(refusal({"merge", "a", "--format", "yaml"}), "markdown");
 }
 
 TEST(Options, DefaultsAreTheDocumentedOnes) {
@@ -64,7 +96,8 @@ TEST(Options, DefaultsAreTheDocumentedOnes) {
   EXPECT_TRUE(r.run.as_deployed);
   EXPECT_TRUE(r.run.kv_cache);
   EXPECT_EQ(r.run.memory_bytes, uint64_t{8} << 30);
-  EXPECT_FALSE(r.run.json);
+  EXPECT_EQ(r.run.out.format, "table");
+  EXPECT_TRUE(r.run.out.charts.empty());
 }
 
 TEST(Options, TheLlamaCppProtocolHasItsOwnDefaults) {
@@ -90,8 +123,8 @@ TEST(Options, RunOptionsAreParsed) {
   EXPECT_FALSE(r.run.kv_cache);
   EXPECT_EQ(r.run.threads, 3);
   EXPECT_EQ(r.run.memory_bytes, uint64_t{512} << 20);
-  EXPECT_EQ(r.run.output, "out.json");
-  EXPECT_TRUE(r.run.json);
+  EXPECT_EQ(r.run.out.output, "out.json");
+  EXPECT_EQ(r.run.out.format, "json");
   EXPECT_FALSE(parse<PplRequest>({"ppl", "model", "--no-cache"}).run.use_cache);
 }
 

@@ -125,6 +125,45 @@ TEST_F(Program, CompareSpeaksAsCompareQDoes) {
   EXPECT_EQ(last[1]["kld"], 0.0) << "the same weights";
 }
 
+TEST_F(Program, WritesEveryKindOfReportAndMergesThem) {
+  Json reference = entry("HF BF16", base());
+  reference["out_logits"] = "logits";
+  const std::string one = (dir_ / "one.json").string(), two = (dir_ / "two.json").string();
+  const std::string page = (dir_ / "page.html").string(), chart = (dir_ / "chart.svg").string();
+  const std::string first = models_file("a.json", {reference, entry("NVFP4 a", test::test_data() / "nvfp4")});
+  const std::string second = models_file("b.json", {reference, entry("HF again", base())});
+  const Outcome o =
+      run({"compare", "-d", data(2), "-m", first, "-o", one, "--html", page, "-kld", "-pf", chart, "-dark"});
+  ASSERT_EQ(o.status, 0) << o.err;
+  expect_mentions(o.out, "Chart: ");
+  EXPECT_NE(test::read_text(page).find("<section id=\"text\">"), std::string::npos);
+  EXPECT_NE(test::read_text(chart).find("<svg"), std::string::npos);
+  ASSERT_EQ(run({"compare", "-d", data(2), "-m", second, "-o", two}).status, 0);
+
+  const Outcome merged = run({"merge", one, two, "--json"});
+  ASSERT_EQ(merged.status, 0) << merged.err;
+  const Json json = Json::parse(merged.out);
+  ASSERT_EQ(json["models"].size(), 3U);
+  EXPECT_EQ(json["models"][0]["role"], "reference");
+  EXPECT_EQ(json["pairs"].size(), 3U);
+  EXPECT_TRUE(json["pairs"][1]["nll"]["indistinguishable"]) << "the same weights";
+
+  ASSERT_EQ(run({"compare", "-d", data(1), "-m", second, "-o", two}).status, 0);
+  const Outcome refused = run({"merge", one, two});
+  EXPECT_EQ(refused.status, 2);
+  expect_mentions(refused.err, "cannot be merged");
+}
+
+TEST_F(Program, RefusesChartsThatCannotBeWrittenBeforeItMeasures) {
+  const std::string models = models_file("models.json", {entry("base", base())});
+  for (const std::string& file : {(dir_ / "chart.bmp").string(), (dir_ / "gone" / "chart.svg").string()}) {
+    const Outcome o = run({"compare", "-d", data(1), "-m", models, "-pf", file});
+    EXPECT_EQ(o.status, 2);
+    EXPECT_EQ(o.out.find("Loading: base"), std::string::npos);
+    expect_mentions(o.err, file);
+  }
+}
+
 TEST_F(Program, OneFailingModelDoesNotStopTheOthers) {
   const std::string models = models_file("models.json", {entry("gone", dir_ / "gone"), entry("base", base())});
   const std::string report = (dir_ / "report.json").string();

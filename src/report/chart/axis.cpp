@@ -22,7 +22,7 @@ double round_step(double step) {
 }
 
 std::string power_text(double value) {
-  return value >= 1e-4 && value < 1e5 ? fmt::format("{:.12g}", value) : fmt::format("{:.0e}", value);
+  return value >= 1e-4 && value < 1e7 ? fmt::format("{:.12g}", value) : fmt::format("{:.0e}", value);
 }
 
 }  // namespace
@@ -34,11 +34,11 @@ Axis::Axis(double low, double high, double begin, double end, bool logarithmic, 
       end_(end),
       log_(logarithmic) {
   ASSAY_CHECK(low <= high && (!logarithmic || low > 0) && std::isfinite(low) && std::isfinite(high));
-  const double least = log_ ? 0.05 : std::max(std::abs(high) * 0.02, kLeastSpan);
-  if (high_ - low_ < least) {  // one point, or equal ones: not stretched to noise
-    const double middle = (low_ + high_) / 2;
-    low_ = middle - least;
-    high_ = middle + least;
+  const double equal = log_ ? 1e-6 : std::abs(high) * 1e-6 + kLeastSpan;
+  if (high_ - low_ < equal) {  // one point, or equal ones: not stretched to noise
+    const double half = log_ ? 0.05 : std::max(std::abs(high) * 0.02, kLeastSpan);
+    low_ -= half;
+    high_ += half;
   }
   const double span = high_ - low_;
   low_ -= span * margin;
@@ -68,7 +68,7 @@ std::vector<Axis::Tick> Axis::linear_ticks(double most) const {
 
 std::vector<Axis::Tick> Axis::log_ticks(double most) const {
   const double decades = high_ - low_;
-  if (decades < 0.4) {  // too short for powers: round values of the plain scale
+  if (decades < 1) {  // too short for powers: round values of the plain scale
     const Axis plain(low(), high(), begin_, end_, false, 0);
     std::vector<Tick> out = plain.linear_ticks(most);
     std::erase_if(out, [](const Tick& tick) { return tick.value <= 0; });

@@ -1,10 +1,11 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "report/chart/drawing.h"
-#include "report/layers.h"
 #include "report/result.h"
+#include "stats/layer_errors.h"
 
 namespace assay {
 
@@ -14,10 +15,14 @@ enum class ChartY : uint8_t { ppl, kld };
 struct ChartOptions {
   ChartX x = ChartX::bpw;
   ChartY y = ChartY::ppl;
-  bool log_y = false;
+  bool log_x = true;                      ///< of histograms
+  bool log_y = false;                     ///< of scatter charts and histograms
   double max_x = 999999, max_y = 999999;  ///< points beyond are left out
   std::string title;                      ///< empty: says what the chart shows
   double width = 1200;                    ///< pixels; the height follows
+  std::vector<std::string> labels;        ///< of histograms: models that take part; empty = all
+  std::optional<std::string> caption;     ///< instead of the explanations below the chart
+  std::string reference;                  ///< words about the reference for the caption
 };
 
 // Nothing where there is nothing left to draw.

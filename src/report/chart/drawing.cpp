@@ -79,7 +79,8 @@ std::string drawable(const std::string& text) {
       continue;
     }
     const bool control = code < 0x20 || (code >= 0x7f && code < 0xa0);
-    out += control ? " " : rest.substr(0, static_cast<size_t>(bytes));
+    const bool turns_text = (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+    if (!turns_text) out += control ? " " : rest.substr(0, static_cast<size_t>(bytes));
     rest.remove_prefix(static_cast<size_t>(bytes));
   }
   return out;

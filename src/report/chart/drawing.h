@@ -58,7 +58,7 @@ class Drawing {
 
 /// Width of a line of text, as Cairo will draw it.
 double text_width(const std::string& text, const TextStyle& style);
-/// Valid UTF-8 without control characters.
+/// Valid UTF-8 without control characters, and without those that turn the direction of text.
 std::string drawable(const std::string& text);
 /// The text cut in its middle, where it is wider than `width`.
 std::string elided(const std::string& text, double width, const TextStyle& style);

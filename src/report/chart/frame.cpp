@@ -41,7 +41,7 @@ Frame::Frame(double width, const std::string& title, const std::string& subtitle
 }
 
 Box Frame::panel(double height, bool right_axis) {
-  const double left = scale_.narrow ? 54 : 84, right = right_axis ? left * 0.8 : scale_.margin();
+  const double left = scale_.left(), right = right_axis ? left * 0.8 : scale_.margin();
   const Box box{left, y_, scale_.width - right, y_ + height};
   drawing_.box(box, {Ink::axes}, 6);
   y_ = box.bottom;
@@ -76,8 +76,14 @@ void Frame::axis_names(const Box& panel, const std::string& x, const std::string
     drawing_.text({panel.center().x, y_}, line, {Ink::label}, {scale_.small.size, false, Anchor::middle});
   }
   y_ += 4;
-  drawing_.text({scale_.small.size * 1.1, panel.center().y}, elided(y, panel.height(), scale_.small), {Ink::label},
+  drawing_.text({scale_.small.size * 1.3, panel.center().y}, elided(y, panel.height(), scale_.small), {Ink::label},
                 {scale_.small.size, false, Anchor::middle, true});
+}
+
+void Frame::caption(const ChartOptions& options, std::string usual) {
+  if (!options.reference.empty()) usual += (usual.empty() ? "" : " ") + options.reference + ".";
+  const std::string& text = options.caption ? *options.caption : usual;
+  if (!text.empty()) note(text);
 }
 
 void Frame::note(const std::string& text) {

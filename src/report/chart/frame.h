@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "report/chart/axis.h"
+#include "report/chart/charts.h"
 #include "report/chart/drawing.h"
 
 namespace assay {
@@ -24,6 +25,8 @@ struct ChartScale {
   double marker;  ///< radius of a point
 
   double margin() const { return narrow ? 10 : 24; }
+  /// Left of a panel: the name of its axis, and numbers of six digits.
+  double left() const { return narrow ? 70 : 88; }
   double line() const { return small.size * 1.4; }
 };
 
@@ -49,6 +52,8 @@ class Frame {
   void grid_y(const Box& panel, const Axis& y);
   /// Names of the axes; y's is turned.
   void axis_names(const Box& panel, const std::string& x, const std::string& y);
+  /// What explains the chart, unless the options have another text for it.
+  void caption(const ChartOptions& options, std::string usual);
   /// Small print, wrapped.
   void note(const std::string& text);
   /// With the height as it has become.

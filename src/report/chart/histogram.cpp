@@ -14,72 +14,136 @@ namespace assay {
 namespace {
 
 constexpr size_t kMostPanels = 60;
-constexpr size_t kMostOutlines = 24;
+constexpr int kLinearBins = 100;
+constexpr size_t kMostOutlines = 14;
+
+/// Edges of the bins that a chart shows, ascending.
+using Edges = std::vector<double>;
 
 /// One model's distribution: share of tokens in each bin of LogHistogram.
 struct Distribution {
   const ModelResult* model;
   std::string name;
   int color;
-  std::vector<double> share;  ///< smoothed
-  int64_t below = 0;          ///< tokens with no KLD to speak of
+  std::vector<double> share;
+
+  const Divergence& divergence() const { return model->measured->comparison->divergence; }
 };
 
-/// Weights 1 4 6 4 1: hides that neighbouring bins differ by chance.
-std::vector<double> smoothed(const std::vector<int64_t>& counts, int64_t total) {
-  constexpr int kWeights[] = {1, 4, 6, 4, 1};
-  const int n = static_cast<int>(counts.size());
-  std::vector<double> out(counts.size());
-  for (int i = 0; i < n; ++i)
-    for (int k = -2; k <= 2; ++k)
-      if (i + k >= 0 && i + k < n)
-        out[i] += kWeights[k + 2] / 16.0 * static_cast<double>(counts[i + k]) / static_cast<double>(total);
-  return out;
+bool takes_part(const ModelResult& model, const ChartOptions& options) {
+  const auto& labels = options.labels;
+  return labels.empty() || std::find(labels.begin(), labels.end(), model.label) != labels.end();
 }
 
-std::vector<Distribution> distributions(const Result& result) {
+std::vector<Distribution> distributions(const Result& result, const ChartOptions& options) {
   const auto colors = family_colors(result);
   std::vector<Distribution> out;
   for (const ModelResult& model : result.models) {
     if (!model.ok() || !model.has_comparison() || model.role == ModelRole::noise_floor) continue;
     const LogHistogram& h = model.measured->comparison->divergence.histogram;
-    if (std::accumulate(h.counts.begin(), h.counts.end(), int64_t{0}) == 0) continue;
+    if (std::accumulate(h.counts.begin(), h.counts.end(), int64_t{0}) == 0 || !takes_part(model, options)) continue;
     const ChartName name = chart_name(model);
-    out.push_back({&model, name.full(), colors.at(name.family), smoothed(h.counts, h.total()), h.below});
+    out.push_back({&model, name.full(), colors.at(name.family), {}});
   }
   return out;
 }
 
-/// The bins that hold something, of any model; one more on both sides.
-std::pair<int, int> used_bins(const std::vector<Distribution>& all) {
+/// Weights 1 4 6 4 1: hides that neighbouring bins differ by chance.
+std::vector<double> smoothed(const LogHistogram& h) {
+  constexpr int kWeights[] = {1, 4, 6, 4, 1};
+  const int n = LogHistogram::kBins;
+  const auto total = static_cast<double>(h.total());
+  std::vector<double> out(n);
+  for (int i = 0; i < n; ++i)
+    for (int k = std::max(-2, -i); k <= std::min(2, n - 1 - i); ++k)
+      out[i] += kWeights[k + 2] / 16.0 * static_cast<double>(h.counts[i + k]) / total;
+  return out;
+}
+
+/// The tokens of logarithmic bins spread evenly over the equal bins that they meet; those too small for any are in the
+/// first.
+std::vector<double> rebinned(const LogHistogram& h, const Edges& edges) {
+  const auto total = static_cast<double>(h.total());
+  const double width = edges[1] - edges[0];
+  std::vector<double> out(edges.size() - 1);
+  out[0] = static_cast<double>(h.below) / total;
+  for (int i = 0; i < LogHistogram::kBins; ++i) {
+    const double low = std::pow(10.0, LogHistogram::edge(i)), high = std::pow(10.0, LogHistogram::edge(i + 1));
+    for (auto bin = static_cast<size_t>(low / width); bin < out.size() && edges[bin] < high; ++bin)
+      out[bin] += static_cast<double>(h.counts[i]) / total *
+                  (std::min(high, edges[bin + 1]) - std::max(low, edges[bin])) / (high - low);
+  }
+  return out;
+}
+
+/// The logarithmic bins that hold something, of any model, and a few more on both sides.
+Edges used_bins(const std::vector<Distribution>& all) {
   int first = LogHistogram::kBins, last = 0;
   for (const Distribution& d : all)
     for (int i = 0; i < LogHistogram::kBins; ++i) {
-      if (d.share[i] < 2e-4) continue;
-      first = std::min(first, i);
-      last = std::max(last, i);
+      if (static_cast<double>(d.divergence().histogram.counts[i]) <
+          2e-4 * static_cast<double>(d.divergence().histogram.total()))
+        continue;
+      first = std::min(first, i - 2);
+      last = std::max(last, i + 3);
     }
-  if (first > last) return {0, LogHistogram::kBins};
-  return {std::max(0, first - 2), std::min(LogHistogram::kBins, last + 3)};
+  Edges edges;
+  for (int i = std::max(0, first); i <= std::min(last, LogHistogram::kBins); ++i)
+    edges.push_back(std::pow(10.0, LogHistogram::edge(i)));
+  return edges;
 }
 
-double peak(const Distribution& d) {
-  return *std::max_element(d.share.begin(), d.share.end());
+/// Chooses the bins and fills the shares.
+Edges fill(std::vector<Distribution>& all, const ChartOptions& options) {
+  if (options.log_x) {
+    const Edges edges = used_bins(all);
+    const auto first = static_cast<std::ptrdiff_t>(std::lround((std::log10(edges.front()) - LogHistogram::kLow) /
+                                                               (LogHistogram::edge(1) - LogHistogram::edge(0))));
+    for (Distribution& d : all) {
+      const std::vector<double> share = smoothed(d.divergence().histogram);
+      d.share.assign(share.begin() + first, share.begin() + first + static_cast<std::ptrdiff_t>(edges.size()) - 1);
+    }
+    return edges;
+  }
+  double top = 0;
+  for (const Distribution& d : all) top = std::max(top, d.divergence().quantile("p99").value);
+  Edges edges;
+  for (int i = 0; i <= kLinearBins; ++i) edges.push_back((top > 0 ? top : 1) * i / kLinearBins);
+  for (Distribution& d : all) d.share = rebinned(d.divergence().histogram, edges);
+  return edges;
 }
 
-Axis x_axis(const std::pair<int, int>& bins, const Box& panel) {
-  return {std::pow(10.0, LogHistogram::edge(bins.first)),
-          std::pow(10.0, LogHistogram::edge(bins.second)),
-          panel.left,
-          panel.right,
-          true,
-          0};
+/// As many as can be told apart: the best, the worst, and those between them at even steps of rank.
+std::vector<Distribution> spread_out(std::vector<Distribution> all) {
+  std::stable_sort(all.begin(), all.end(), [](const Distribution& a, const Distribution& b) {
+    return chart_kld(*a.model) < chart_kld(*b.model);
+  });
+  std::vector<Distribution> kept;
+  for (size_t i = 0; i < kMostOutlines; ++i) kept.push_back(all[i * (all.size() - 1) / (kMostOutlines - 1)]);
+  return kept;
 }
 
-std::vector<Point> outline(const Distribution& d, const std::pair<int, int>& bins, const Axis& x, const Axis& y) {
+double peak(const std::vector<Distribution>& all) {
+  double out = 0;
+  for (const Distribution& d : all) out = std::max(out, *std::max_element(d.share.begin(), d.share.end()));
+  return out;
+}
+
+Axis x_axis(const Edges& edges, const Box& panel, const ChartOptions& options) {
+  return {edges.front(), edges.back(), panel.left, panel.right, options.log_x, 0};
+}
+
+/// Of percents; on a logarithmic scale four decades.
+Axis y_axis(double highest, const Box& panel, const ChartOptions& options) {
+  return {options.log_y ? highest * 1e-2 : 0, highest * 108, panel.bottom, panel.top, options.log_y, 0};
+}
+
+std::vector<Point> outline(const Distribution& d, const Edges& edges, const Axis& x, const Axis& y) {
   std::vector<Point> points;
-  for (int i = bins.first; i < bins.second; ++i)
-    points.push_back({x.at(std::pow(10.0, LogHistogram::edge(i + 0.5))), y.at(d.share[i])});
+  for (size_t i = 0; i < d.share.size(); ++i) {
+    const double middle = x.logarithmic() ? std::sqrt(edges[i] * edges[i + 1]) : (edges[i] + edges[i + 1]) / 2;
+    points.push_back({x.at(middle), y.at(std::max(100 * d.share[i], y.logarithmic() ? y.low() : 0))});
+  }
   return points;
 }
 
@@ -93,7 +157,7 @@ void fill_under(Drawing& drawing, std::vector<Point> points, double bottom, Colo
 /// A dotted line through the panel at the noise floor's mean.
 void draw_floor(Frame& frame, const Result& result, const Box& panel, const Axis& x) {
   for (const ModelResult& model : result.models) {
-    if (model.role != ModelRole::noise_floor || !model.ok() || !(chart_kld(model) > 0)) continue;
+    if (model.role != ModelRole::noise_floor || !model.ok() || !(chart_kld(model) > x.low())) continue;
     const double at = x.at(chart_kld(model));
     if (at < panel.left || at > panel.right) continue;
     Shape& line = frame.drawing().line({{at, panel.top}, {at, panel.bottom}}, {Ink::tick}, 1.4, {1, 4});
@@ -111,20 +175,22 @@ std::string title_of(const ChartOptions& options) {
   return options.title.empty() ? "KL divergence of single tokens" : options.title;
 }
 
-constexpr const char* kXName = "KL divergence of a token, nats (log scale)";
+std::string x_name(const ChartOptions& options) {
+  return options.log_x ? "KL divergence of a token, nats (log scale)" : "KL divergence of a token, nats (up to p99)";
+}
 
-void draw_small_panel(Frame& frame, const Result& result, const Distribution& d, const std::pair<int, int>& bins,
-                      const Box& panel) {
+void draw_small_panel(Frame& frame, const Result& result, const Distribution& d, const Edges& edges, const Box& panel,
+                      const ChartOptions& options) {
   const ChartScale& scale = frame.scale();
   Drawing& drawing = frame.drawing();
-  const Axis x = x_axis(bins, panel), y(0, peak(d), panel.bottom, panel.top + 4, false, 0);
+  const Axis x = x_axis(edges, panel, options), y = y_axis(peak({d}), panel, options);
   drawing.box(panel, {Ink::axes}, 4);
   for (const Axis::Tick& tick : x.ticks(70))
     drawing.line({{x.at(tick.value), panel.top}, {x.at(tick.value), panel.bottom}}, {Ink::grid}, 1);
-  const std::vector<Point> line = outline(d, bins, x, y);
+  const std::vector<Point> line = outline(d, edges, x, y);
   fill_under(drawing, line, panel.bottom, series_color(d.color).faded(0.3));
   drawing.line(line, series_color(d.color), 1.8).tooltip = summary_of(*d.model);
-  const Divergence& kld = d.model->measured->comparison->divergence;
+  const Divergence& kld = d.divergence();
   const auto mark = [&](double value, std::vector<double> dashes, const std::string& what) {
     if (!(value > x.low() && value < x.high())) return;
     drawing.line({{x.at(value), panel.top}, {x.at(value), panel.bottom}}, {Ink::label}, 1.2, std::move(dashes))
@@ -147,11 +213,11 @@ void draw_small_panel(Frame& frame, const Result& result, const Distribution& d,
 }  // namespace
 
 std::optional<Drawing> histogram_chart(const Result& result, const ChartOptions& options) {
-  std::vector<Distribution> all = distributions(result);
+  std::vector<Distribution> all = distributions(result, options);
   if (all.empty()) return std::nullopt;
   const size_t left_out = all.size() > kMostPanels ? all.size() - kMostPanels : 0;
   all.resize(all.size() - left_out);
-  const std::pair<int, int> bins = used_bins(all);
+  const Edges edges = fill(all, options);
 
   Frame frame(options.width, title_of(options), subtitle_of(result), {});
   const ChartScale& scale = frame.scale();
@@ -164,21 +230,21 @@ std::optional<Drawing> histogram_chart(const Result& result, const ChartOptions&
   for (size_t i = 0; i < all.size(); ++i) {
     const double left = scale.margin() + (width + gap) * (static_cast<int>(i) % columns);
     const double y = top + step * (static_cast<int>(i) / columns) + scale.name.size + 10;
-    draw_small_panel(frame, result, all[i], bins, {left, y, left + width, y + height});
+    draw_small_panel(frame, result, all[i], edges, {left, y, left + width, y + height}, options);
   }
   frame.skip(step * ((static_cast<int>(all.size()) + columns - 1) / columns));
-  frame.note(std::string(kXName) + "; height: share of tokens. Line: mean; dotted: median" +
-             (has_floor(result) ? "; grey: mean of the noise floor." : "."));
+  frame.caption(options, x_name(options) + "; height: share of tokens. Line: mean; dotted: median" +
+                             (has_floor(result) ? "; grey: mean of the noise floor." : "."));
   if (left_out > 0) frame.note(fmt::format("{} more models have no panel here.", left_out));
   return std::move(frame).finished();
 }
 
 std::optional<Drawing> combined_histogram_chart(const Result& result, const ChartOptions& options) {
-  std::vector<Distribution> all = distributions(result);
+  std::vector<Distribution> all = distributions(result, options);
   if (all.empty()) return std::nullopt;
   const size_t left_out = all.size() > kMostOutlines ? all.size() - kMostOutlines : 0;
-  all.resize(all.size() - left_out);
-  const std::pair<int, int> bins = used_bins(all);
+  if (left_out > 0) all = spread_out(std::move(all));
+  const Edges edges = fill(all, options);
   // Here each model needs a colour of its own.
   std::vector<LegendEntry> legend;
   for (size_t i = 0; i < all.size(); ++i) {
@@ -187,21 +253,20 @@ std::optional<Drawing> combined_histogram_chart(const Result& result, const Char
   }
   Frame frame(options.width, title_of(options), subtitle_of(result), legend);
   const Box panel = frame.panel(std::clamp(options.width * 0.45, 240.0, 520.0));
-  double highest = 0;
-  for (const Distribution& d : all) highest = std::max(highest, peak(d));
-  const Axis x = x_axis(bins, panel), y(0, highest * 108, panel.bottom, panel.top, false, 0);
+  const Axis x = x_axis(edges, panel, options), y = y_axis(peak(all), panel, options);
   frame.grid_x(panel, x);
   frame.grid_y(panel, y);
-  frame.axis_names(panel, kXName, "% of tokens, per bin");
-  for (Distribution& d : all) {
-    for (double& share : d.share) share *= 100;
-    const std::vector<Point> line = outline(d, bins, x, y);
+  frame.axis_names(panel, x_name(options), "% of tokens, per bin");
+  for (const Distribution& d : all) {
+    const std::vector<Point> line = outline(d, edges, x, y);
     if (all.size() <= 6) fill_under(frame.drawing(), line, panel.bottom, series_color(d.color).faded(0.14));
     frame.drawing().line(line, series_color(d.color), 2).tooltip = summary_of(*d.model);
   }
   draw_floor(frame, result, panel, x);
-  if (has_floor(result)) frame.note("Dotted: mean of the noise floor.");
-  if (left_out > 0) frame.note(fmt::format("{} more models are left out here.", left_out));
+  frame.caption(options, has_floor(result) ? "Dotted: mean of the noise floor." : "");
+  if (left_out > 0)
+    frame.note(fmt::format("{} of {} models are left out here, so that the others can be told apart.", left_out,
+                           left_out + all.size()));
   return std::move(frame).finished();
 }
 

@@ -38,6 +38,7 @@ std::string element(const char* name, const std::string& attributes, const std::
 
 std::string stroke_of(const Shape& shape, const Color& color) {
   std::string style = paint("stroke", color) + fmt::format("stroke-width:{:.2g};", shape.width);
+  if (!shape.dashes.empty()) style += "stroke-linecap:round;";
   for (size_t i = 0; i < shape.dashes.size(); ++i)
     style += fmt::format("{}{:.2g}", i == 0 ? "stroke-dasharray:" : " ", shape.dashes[i]);
   return style;

@@ -67,13 +67,14 @@ double largest(const std::vector<double>& values) {
 class LayerChart {
  public:
   LayerChart(const LayerErrors& errors, const ChartOptions& options)
-      : errors_(errors),
+      : options_(options),
+        errors_(errors),
         frame_(options.width, options.title.empty() ? "Error of each layer" : options.title,
                errors.model + " against " + errors.reference,
-               {{"hidden state: own error of the layer", series_color(0)},
-                {"hidden state: accumulated", series_color(1)},
+               {{"hidden state, with one layer alone from the model", series_color(0)},
+                {"hidden state, with all layers up to this", series_color(1)},
                 {"weights", series_color(2)},
-                {"output of a linear", series_color(4)}}),
+                {"hidden state, with one linear alone from the model", series_color(4)}}),
         layers_(static_cast<double>(errors.layers.size())) {}
 
   bool draw() {
@@ -84,13 +85,14 @@ class LayerChart {
     }
     bool any = hidden_panel(own, cumulative);
     for (const auto& [value, what, color] :
-         {std::tuple{&LayerErrors::Linear::weight, "weights of ", 2}, {&LayerErrors::Linear::output, "output of ", 4}})
+         {std::tuple{&LayerErrors::Linear::weight, "weights of ", 2},
+          {&LayerErrors::Linear::output, "hidden state, with this alone from the model: ", 4}})
       for (const Row& row : rows_of(errors_, value)) {
         bar_panel(what + row.name, row.values, color);
         any = true;
       }
     layer_numbers();
-    frame_.note("Relative: norm of the difference over norm of the reference's. Each panel has its own scale.");
+    frame_.caption(options_, "Relative to the reference. Each panel has its own scale.");
     return any;
   }
 
@@ -120,10 +122,10 @@ class LayerChart {
   bool hidden_panel(const std::vector<double>& own, const std::vector<double>& cumulative) {
     const double top = std::max(largest(own), largest(cumulative));
     if (top <= 0) return false;
-    const Box panel = begin_panel("hidden state after the layer", frame_.scale().narrow ? 130 : 200, 1);
+    const Box panel = begin_panel("hidden state after the layer", frame_.scale().narrow ? 130 : 200);
     const Axis y(0, top, panel.bottom, panel.top + 4, false, 0);
     scale_text(panel, top);
-    bars(panel, y, own, 0, "own error");
+    bars(panel, y, own, 0, "this layer alone");
     std::vector<Point> path;
     for (size_t i = 0; i < cumulative.size(); ++i)
       if (std::isfinite(cumulative[i]))
@@ -132,24 +134,24 @@ class LayerChart {
     for (size_t i = 0; i < path.size(); ++i) {
       const auto layer = static_cast<size_t>((path[i].x - panel.left) / panel.width() * layers_);
       frame_.drawing().circle(path[i], 3, series_color(1)).tooltip =
-          fmt::format("layer {}, accumulated: {}", layer, percent(cumulative[layer]));
+          fmt::format("layer {}, all up to this: {}", layer, percent(cumulative[layer]));
     }
     return true;
   }
 
   void bar_panel(const std::string& name, const std::vector<double>& values, int color) {
     const double top = largest(values);
-    const Box panel = begin_panel(name, frame_.scale().narrow ? 38 : 52, color);
+    const Box panel = begin_panel(name, frame_.scale().narrow ? 38 : 52);
     if (top <= 0) return;  // exact everywhere: an empty panel says so
     scale_text(panel, top);
     bars(panel, {0, top, panel.bottom, panel.top + 2, false, 0}, values, color, name);
   }
 
-  Box begin_panel(const std::string& name, double height, int) {
+  Box begin_panel(const std::string& name, double height) {
     const ChartScale& scale = frame_.scale();
     frame_.skip(scale.small.size + 9);
-    frame_.drawing().text({scale.narrow ? 54.0 : 84.0, frame_.y() - 4}, elided(name, scale.width - 110, scale.small),
-                          {Ink::label}, scale.small);
+    frame_.drawing().text({scale.left(), frame_.y() - 4}, elided(name, scale.width - 110, scale.small), {Ink::label},
+                          scale.small);
     last_ = frame_.panel(height);
     return last_;
   }
@@ -165,6 +167,7 @@ class LayerChart {
     frame_.axis_names(last_, "layer", "");
   }
 
+  const ChartOptions& options_;
   const LayerErrors& errors_;
   Frame frame_;
   double layers_;

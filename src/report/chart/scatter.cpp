@@ -7,15 +7,12 @@
 #include "report/chart/charts.h"
 #include "report/chart/families.h"
 #include "report/chart/frame.h"
-#include "report/chart/labels.h"
 #include "report/chart/measures.h"
+#include "report/chart/point_labels.h"
 
 namespace assay {
 
 namespace {
-
-constexpr size_t kMostFullLabels = 70;
-constexpr size_t kMostStacked = 8;  // names at one place
 
 struct DataPoint {
   ChartName name;
@@ -24,11 +21,6 @@ struct DataPoint {
   Interval bar;
   std::string tooltip;
   Point at;
-};
-
-/// Points so near that they share a label.
-struct Cluster {
-  std::vector<size_t> points;
 };
 
 std::vector<DataPoint> collect(const Result& result, const ChartOptions& options) {
@@ -106,7 +98,8 @@ class Scatter {
     draw_marks(field);
     draw_families(field);
     draw_bars(field);
-    draw_labels(field);
+    PointLabels names = labels();
+    names.draw(field);
     for (const DataPoint& p : points_) {
       Shape& dot = frame_.drawing().circle(p.at, scale_.marker, series_color(p.color));
       dot.width = 1.5;
@@ -114,8 +107,8 @@ class Scatter {
       dot.tooltip = p.tooltip;
       frame_.drawing().markers.push_back(Box::around(p.at, 2 * scale_.marker, 2 * scale_.marker));
     }
-    draw_key();
-    if (any_bar_) frame_.note(bar_note(result, options_.y));
+    names.draw_key();
+    frame_.caption(options_, any_bar_ ? bar_note(result, options_.y) : "");
     return std::move(frame_).finished();
   }
 
@@ -217,141 +210,12 @@ class Scatter {
     }
   }
 
-  std::vector<Cluster> clusters() const {
-    std::vector<Cluster> out;
-    for (size_t i = 0; i < points_.size(); ++i) {
-      const auto near = std::find_if(out.begin(), out.end(), [&](const Cluster& c) {
-        const Point other = points_[c.points.front()].at;
-        return std::hypot(points_[i].at.x - other.x, points_[i].at.y - other.y) < scale_.marker * 0.7;
-      });
-      near == out.end() ? out.push_back({{i}}) : near->points.push_back(i);
-    }
-    return out;
-  }
-
-  /// The lines of a label, each in the colour of its family; the value in that of the text.
-  struct Text {
-    std::string text;
-    TextStyle style;
-    Color color;
-  };
-
-  std::vector<Text> full_label(const Cluster& cluster) const {
-    std::vector<Text> lines;
-    const double widest = std::max(90.0, panel_.width() * 0.24);
-    for (const size_t i : cluster.points)
-      for (const std::string& line : wrapped(points_[i].name.name, widest, scale_.name, 2))
-        lines.push_back({line, scale_.name, series_text_color(points_[i].color)});
-    lines.push_back({value_text(points_[cluster.points.front()].y), scale_.value, {Ink::label}});
-    return lines;
-  }
-
   std::string value_text(double y) const { return options_.y == ChartY::ppl ? fmt::format("{:.3f}", y) : kld_text(y); }
 
-  /// "3", "3, 7-9": the places of a cluster's points in the key.
-  std::vector<Text> number_label(const Cluster& cluster) const {
-    std::string text;
-    for (size_t i = 0; i < cluster.points.size(); ++i) {
-      size_t end = i;
-      while (end + 1 < cluster.points.size() && number_[cluster.points[end + 1]] == number_[cluster.points[end]] + 1)
-        ++end;
-      text += (i > 0 ? ", " : "") + std::to_string(number_[cluster.points[i]]);
-      if (end > i) text += "–" + std::to_string(number_[cluster.points[end]]);
-      i = end;
-    }
-    return {{elided(text, panel_.width() * 0.4, scale_.name), scale_.name,
-             series_text_color(points_[cluster.points.front()].color)}};
-  }
-
-  static double line_height(const Text& text) { return text.style.size * 1.25; }
-
-  LabelSize size_of(const std::vector<Text>& lines, Point at) const {
-    LabelSize size{at, 0, 4};
-    for (const Text& line : lines) {
-      size.width = std::max(size.width, text_width(line.text, line.style) + 8);
-      size.height += line_height(line);
-    }
-    return size;
-  }
-
-  void draw_labels(const LabelField& field) {
-    const std::vector<Cluster> groups = clusters();
-    const bool stacked =
-        std::all_of(groups.begin(), groups.end(), [](const Cluster& c) { return c.points.size() <= kMostStacked; });
-    if (groups.size() <= kMostFullLabels && stacked) {
-      std::vector<std::vector<Text>> texts;
-      for (const Cluster& cluster : groups) texts.push_back(full_label(cluster));
-      if (draw_labels(field, groups, texts, true)) return;
-    }
-    // No room for names: numbers at the points, names in a key below.
-    std::vector<size_t> order(points_.size());
-    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-      return std::tie(points_[a].name.family, points_[a].x) < std::tie(points_[b].name.family, points_[b].x);
-    });
-    number_.resize(points_.size());
-    for (size_t i = 0; i < order.size(); ++i) number_[order[i]] = static_cast<int>(i) + 1;
-    key_ = order;
-    std::vector<std::vector<Text>> texts;
-    std::vector<Cluster> sorted = groups;
-    for (Cluster& cluster : sorted) {
-      std::sort(cluster.points.begin(), cluster.points.end(),
-                [&](size_t a, size_t b) { return number_[a] < number_[b]; });
-      texts.push_back(number_label(cluster));
-    }
-    draw_labels(field, sorted, texts, false);
-  }
-
-  /// `all`: draws nothing unless there is room for each.
-  bool draw_labels(const LabelField& field, const std::vector<Cluster>& groups,
-                   const std::vector<std::vector<Text>>& texts, bool all) {
-    std::vector<LabelSize> sizes;
-    for (size_t i = 0; i < groups.size(); ++i) sizes.push_back(size_of(texts[i], points_[groups[i].points.front()].at));
-    const std::vector<std::optional<Box>> places = place_labels(field, sizes);
-    if (all && std::find(places.begin(), places.end(), std::nullopt) != places.end()) return false;
-    Drawing& drawing = frame_.drawing();
-    for (size_t i = 0; i < places.size(); ++i) {
-      if (!places[i]) continue;
-      const Box& box = *places[i];
-      const Point end = box.nearest(sizes[i].point);
-      if (std::hypot(end.x - sizes[i].point.x, end.y - sizes[i].point.y) > scale_.marker + 7)
-        drawing.line({sizes[i].point, end}, {Ink::label, 0, 0.45}, 0.8);
-    }
-    for (size_t i = 0; i < places.size(); ++i) {
-      if (!places[i]) continue;
-      const Box& box = *places[i];
-      drawing.labels.push_back(box);
-      drawing.box(box, {Ink::axes, 0, 0.72}, 4);
-      double y = box.top + 1;
-      for (const Text& line : texts[i]) {
-        y += line_height(line);
-        drawing.text({box.center().x, y - line.style.size * 0.22}, line.text, line.color,
-                     {line.style.size, line.style.bold, Anchor::middle});
-      }
-    }
-    return true;
-  }
-
-  void draw_key() {
-    if (key_.empty()) return;
-    const double room = options_.width - 2 * scale_.margin();
-    const int columns = std::max(1, static_cast<int>(room / 360));
-    const int rows = (static_cast<int>(key_.size()) + columns - 1) / columns;
-    const double width = room / columns, number = text_width(std::to_string(key_.size()), scale_.name) + 8;
-    const double top = frame_.y() + scale_.line() * 0.6;
-    for (size_t i = 0; i < key_.size(); ++i) {
-      const DataPoint& p = points_[key_[i]];
-      const double left = scale_.margin() + width * (static_cast<int>(i) / rows);
-      const double y = top + scale_.line() * (static_cast<int>(i) % rows + 1);
-      const std::string value = value_text(p.y);
-      const double value_width = text_width(value, scale_.value);
-      frame_.drawing().text({left + number - 8, y}, std::to_string(number_[key_[i]]), series_text_color(p.color),
-                            {scale_.name.size, true, Anchor::end});
-      frame_.drawing().text({left + number, y}, elided(p.name.full(), width - number - value_width - 26, scale_.small),
-                            {Ink::label}, scale_.small);
-      frame_.drawing().text({left + width - 16, y}, value, {Ink::label}, {scale_.value.size, false, Anchor::end});
-    }
-    frame_.skip(top + scale_.line() * (rows + 0.4) - frame_.y());
+  PointLabels labels() {
+    std::vector<LabelledPoint> points;
+    for (const DataPoint& p : points_) points.push_back({p.at, p.name, p.color, value_text(p.y)});
+    return {frame_, panel_, std::move(points)};
   }
 
   const ChartOptions& options_;
@@ -362,8 +226,6 @@ class Scatter {
   Box panel_;
   Axis x_, y_;
   bool any_bar_ = false;
-  std::vector<int> number_;  ///< of each point, from 1; empty where labels have names
-  std::vector<size_t> key_;  ///< points in the order of their numbers
 };
 
 }  // namespace

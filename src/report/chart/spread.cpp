@@ -7,12 +7,14 @@
 #include "report/chart/charts.h"
 #include "report/chart/families.h"
 #include "report/chart/frame.h"
-#include "report/chart/labels.h"
 #include "report/chart/measures.h"
+#include "report/chart/point_labels.h"
 
 namespace assay {
 
 namespace {
+
+constexpr size_t kMostWhiskers = 16;
 
 struct SpreadPoint {
   ChartName name;
@@ -61,7 +63,8 @@ Floor floor_of(const Result& result) {
 class Spread {
  public:
   Spread(const Result& result, const ChartOptions& options, std::vector<SpreadPoint> points)
-      : points_(std::move(points)),
+      : options_(options),
+        points_(std::move(points)),
         floor_(floor_of(result)),
         frame_(options.width, options.title.empty() ? "Spread of the KL divergence" : options.title,
                subtitle_of(result), legend()),
@@ -85,12 +88,15 @@ class Spread {
     for (const SpreadPoint& p : points_) families[p.name.family].push_back(&p);
     for (const auto& [family, members] : families) draw_family(members, field);
     draw_points(field);
-    draw_labels(field);
-    frame_.note(
-        "Band: the middle half of all tokens (p25 to p75); line and points: median; dotted: mean; whisker: p90." +
-        std::string(floor_.median > 0 ? " Grey: median and mean of the noise floor; right axis: multiples of its "
-                                        "median. Labels: median | median minus floor."
-                                      : " Labels: median."));
+    PointLabels names = labels();
+    names.draw(field);
+    names.draw_key();
+    frame_.caption(
+        options_,
+        "Band: the middle half of all tokens (p25 to p75); line and points: median; dotted: mean; thin: up to p90." +
+            std::string(floor_.median > 0 ? " Grey: median and mean of the noise floor; right axis: multiples of its "
+                                            "median. Labels: median | median minus floor."
+                                          : " Labels: median."));
     return std::move(frame_).finished();
   }
 
@@ -146,7 +152,9 @@ class Spread {
       drawing.line(std::move(mean), color, 1.4, {1, 4});
       drawing.line(std::move(median), color, 2);
     }
+    if (members.size() > 1 && points_.size() > kMostWhiskers) return;  // the band has to do
     for (const SpreadPoint* p : members) {
+      field.lines.emplace_back(at(p->x, p->p25), at(p->x, p->p90));
       drawing.line({at(p->x, p->p75), at(p->x, p->p90)}, color.faded(0.7), 1.2);
       drawing.box({x_.at(p->x) - 4, y_.at(p->p75), x_.at(p->x) + 4, y_.at(p->p25)}, color.faded(0.35));
       drawing.line({{x_.at(p->x) - 5, y_.at(p->mean)}, {x_.at(p->x) + 5, y_.at(p->mean)}}, color, 1.6, {1, 3});
@@ -166,44 +174,17 @@ class Spread {
     }
   }
 
-  /// Each label where there is room; the others are in the tooltips and the table.
-  void draw_labels(const LabelField& field) {
-    std::vector<LabelSize> sizes;
-    std::vector<std::pair<std::string, std::string>> texts;
-    const double widest = std::max(80.0, panel_.width() * 0.2);
+  PointLabels labels() {
+    std::vector<LabelledPoint> points;
     for (const SpreadPoint& p : points_) {
-      const std::string value = floor_.median > 0
-                                    ? fmt::format("{} | {}", kld_text(p.median), kld_text(p.median - floor_.median))
-                                    : kld_text(p.median);
-      texts.emplace_back(elided(p.name.name, widest, scale_.name), value);
-      sizes.push_back({at(p.x, p.median),
-                       std::max(text_width(texts.back().first, scale_.name), text_width(value, scale_.value)) + 8,
-                       (scale_.name.size + scale_.value.size) * 1.25 + 4});
+      std::string value = kld_text(p.median);
+      if (floor_.median > 0) value += " | " + kld_text(p.median - floor_.median);
+      points.push_back({at(p.x, p.median), p.name, p.color, value});
     }
-    const auto places = place_labels(field, sizes);
-    Drawing& drawing = frame_.drawing();
-    size_t missing = 0;
-    for (size_t i = 0; i < places.size(); ++i) {
-      if (!places[i]) {
-        ++missing;
-        continue;
-      }
-      const Box& box = *places[i];
-      const Point end = box.nearest(sizes[i].point);
-      if (std::hypot(end.x - sizes[i].point.x, end.y - sizes[i].point.y) > scale_.marker + 7)
-        drawing.line({sizes[i].point, end}, {Ink::label, 0, 0.45}, 0.8);
-      drawing.labels.push_back(box);
-      drawing.box(box, {Ink::axes, 0, 0.72}, 4);
-      const double first = box.top + 1 + scale_.name.size, x = box.center().x;
-      drawing.text({x, first}, texts[i].first, series_text_color(points_[i].color),
-                   {scale_.name.size, true, Anchor::middle});
-      drawing.text({x, first + scale_.value.size * 1.25}, texts[i].second, {Ink::label},
-                   {scale_.value.size, false, Anchor::middle});
-    }
-    if (missing > 0)
-      frame_.note(fmt::format("{} of {} points have no label for want of room.", missing, places.size()));
+    return {frame_, panel_, std::move(points)};
   }
 
+  const ChartOptions& options_;
   std::vector<SpreadPoint> points_;
   Floor floor_;
   Frame frame_;
