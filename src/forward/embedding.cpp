@@ -4,6 +4,7 @@
 #include <map>
 #include <vector>
 
+#include "base/error.h"
 #include "forward/norm.h"
 
 namespace assay {
@@ -29,6 +30,10 @@ void look_up(const StoredWeight& embedding, std::span<const int32_t> ids, Hidden
 /// [length, hidden], on the device.
 Buffer positions_of(const RunContext& context, const InputSpec& spec) {
   const StoredWeight& stored = context.store.positions();
+  if (context.length + spec.position_offset > stored.rows()) {
+    fail("{}: the model knows {} positions, and rows of {} tokens were asked for; choose shorter rows", spec.positions,
+         stored.rows() - spec.position_offset, context.length);
+  }
   std::vector<float> rows(static_cast<size_t>(context.length * stored.cols()));
   stored.decode(spec.position_offset, spec.position_offset + context.length, rows.data());
   return context.store.to_device(rows);

@@ -32,7 +32,7 @@ Device::Gate gate_of(Activation activation) {
 XieluShape read_xielu(const WeightStore& store, const std::string& module) {
   const auto value = [&](const char* name) { return store.values(module + "." + name, 1).front(); };
   const auto softplus = [](float x) { return x > 20 ? x : std::log1p(std::exp(x)); };
-  const float beta = value("beta");
+  const float beta = store.model().checkpoint->find(module + ".beta") ? value("beta") : 0.5f;
   return {.positive = softplus(value("alpha_p")), .negative = beta + softplus(value("alpha_n")), .beta = beta};
 }
 

@@ -86,7 +86,9 @@ std::vector<float> frequencies(const RopeSpec& rope, int64_t length) {
   return f;
 }
 
-double attention_factor(const RopeSpec& rope) {
+double attention_factor(const RopeSpec& rope, int64_t length) {
+  const auto& own = length > rope.original_max_positions ? rope.long_magnitude : rope.short_magnitude;
+  if (own) return *own;
   if (rope.attention_factor) return *rope.attention_factor;
   if (rope.type == Type::yarn) {
     const double mscale = rope.mscale.value_or(0), all_dim = rope.mscale_all_dim.value_or(0);
@@ -108,7 +110,7 @@ double yarn_magnitude(const RopeSpec& rope, double x) {
 RopeTable make_rope_table(const RopeSpec& spec, int64_t length) {
   ASSAY_CHECK(length >= 0 && spec.dims >= 2 && spec.dims % 2 == 0);
   const std::vector<float> f = frequencies(spec, length);
-  const auto scale = static_cast<float>(attention_factor(spec));
+  const auto scale = static_cast<float>(attention_factor(spec, length));
   RopeTable table{.length = length, .pairs = spec.dims / 2, .interleaved = spec.interleaved, .cos = {}, .sin = {}};
   table.cos.reserve(static_cast<size_t>(length) * f.size());
   table.sin.reserve(static_cast<size_t>(length) * f.size());

@@ -22,9 +22,10 @@ struct RopeSpec {
   double beta_fast = 32, beta_slow = 1;              // yarn
   bool truncate = true;                              // yarn
   std::optional<double> attention_factor, mscale, mscale_all_dim;
-  std::vector<double> short_factor, long_factor;  // longrope
-  int64_t max_positions = 0;                      // L
-  int64_t original_max_positions = 0;             // L0
+  std::vector<double> short_factor, long_factor;          // longrope
+  std::optional<double> short_magnitude, long_magnitude;  // longrope: attention factors, where each length has its own
+  int64_t max_positions = 0;                              // L
+  int64_t original_max_positions = 0;                     // L0
 };
 
 /// `clamped_swiglu`: (min(max(up, -7), 7) + 1) * g * sigmoid(1.702 g), g = min(gate, 7). `xielu`: with the stored

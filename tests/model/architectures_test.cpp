@@ -6,6 +6,7 @@
 
 #include "model/config.h"
 #include "model/linears.h"
+#include "support/architecture_fixtures.h"
 #include "tiny_checkpoint.h"
 
 namespace assay {
@@ -38,11 +39,19 @@ class Claims {
     }
     cols_[name] = cols;
   }
+  /// A vector, also one that is stored as a matrix of one row.
+  void row(const std::string& name, int64_t count) { matrix(name, 0, 1, count); }
   void linear(const LinearSpec& linear) {
     const std::string tensor = tensor_of(linear);
-    for (int64_t r = 0; r < linear.out; ++r) matrix(tensor, linear.stored_row(r), 1, linear.in);
-    if (linear.bias.empty()) return;
-    for (int64_t r = 0; r < linear.out; ++r) matrix(linear.bias, linear.stored_row(r), 1, 1);
+    for (int64_t r = 0; r < linear.out; ++r) {
+      if (linear.stack_rows == 0) {
+        matrix(tensor, linear.stored_row(r), 1, linear.in);
+      } else {
+        EXPECT_TRUE(columns_[tensor].insert(linear.stored_row(r)).second) << tensor << " column " << r;
+        cols_[tensor] = linear.in;
+      }
+      if (!linear.bias.empty()) matrix(linear.bias, linear.stored_row(r), 1, 1);
+    }
   }
   void norm(const NormSpec& norm) {
     for (const std::string& name : {norm.weight, norm.bias}) {
@@ -55,40 +64,85 @@ class Claims {
 
   void expect_all_of(const Checkpoint& checkpoint) const {
     for (const auto& [name, tensor] : checkpoint.tensors()) {
-      if (name.find("vision") != std::string::npos || name.find("projector") != std::string::npos) continue;
-      ASSERT_TRUE(rows_.contains(name)) << name << " is not part of the spec";
-      const int64_t claimed = static_cast<int64_t>(rows_.at(name).size()) * cols_.at(name);
-      EXPECT_EQ(claimed, tensor.elements()) << name << ", stored " << tensor.describe();
-      if (tensor.shape.size() > 1) {
+      if (name.find("vision") != std::string::npos || name.find("projector") != std::string::npos ||
+          name.find("visual") != std::string::npos)
+        continue;
+      const auto& claimed_of = columns_.contains(name) ? columns_ : rows_;
+      ASSERT_TRUE(claimed_of.contains(name)) << name << " is not part of the spec";
+      EXPECT_EQ(std::ssize(claimed_of.at(name)) * cols_.at(name), tensor.elements())
+          << name << ", stored " << tensor.describe();
+      if (tensor.shape.size() > 1 && rows_.contains(name) && cols_.at(name) > 1) {
         EXPECT_EQ(cols_.at(name), tensor.shape.back()) << name;
       }
     }
     for (const auto& [name, rows] : rows_) EXPECT_NE(checkpoint.find(name), nullptr) << name << " is not stored";
+    for (const auto& [name, rows] : columns_) EXPECT_NE(checkpoint.find(name), nullptr) << name << " is not stored";
   }
 
  private:
   static std::string tensor_of(const LinearSpec& linear) {
-    const bool bare = linear.module.ends_with("experts.gate_up_proj") || linear.module.ends_with("experts.down_proj");
+    static const std::vector<std::string> kBare = {
+        ".experts.gate_up_proj", ".experts.down_proj", "linear.weight", ".mlp.w1", ".mlp.v1", ".mlp.w2"};
+    const bool bare = std::ranges::any_of(kBare, [&](const auto& name) { return linear.module.ends_with(name); });
     return bare ? linear.module : linear.module + ".weight";
   }
   std::map<std::string, std::set<int64_t>> rows_;
+  std::map<std::string, std::set<int64_t>> columns_;  // of tensors that are stored transposed
   std::map<std::string, int64_t> cols_;
 };
 
+void claim_attention(const AttentionSpec& attention, Claims& claims) {
+  for (const auto* norms : {&attention.q_norm, &attention.k_norm}) {
+    for (const NormSpec& norm : *norms) claims.norm(norm);
+  }
+  claims.norm(attention.output_norm);
+  if (!attention.sinks.empty()) claims.matrix(attention.sinks, 0, attention.heads, 1);
+}
+
+void claim_mlp(const MlpSpec& mlp, Claims& claims) {
+  claims.norm(mlp.inner_norm);
+  if (mlp.activation != Activation::xielu) return;
+  for (const char* name : {".alpha_p", ".alpha_n", ".beta", ".eps"})
+    claims.matrix(mlp.activation_module + name, 0, 1, 1);
+}
+
 Claims claims_of(const ModelSpec& model) {
   Claims claims;
-  claims.matrix(model.embedding + ".weight", 0, model.vocab, model.hidden);
+  const InputSpec& input = model.input;
+  claims.matrix(model.embedding + ".weight", 0, model.vocab, input.project ? input.project->in : model.hidden);
+  if (!input.positions.empty()) claims.matrix(input.positions + ".weight", 0, input.position_rows, model.hidden);
+  claims.norm(input.norm);
   if (!model.tied) claims.linear(model.head);
+  if (model.tied && !model.head.bias.empty()) claims.matrix(model.head.bias, 0, model.vocab, 1);
   claims.norm(model.final_norm);
   for_each_linear(model, [&](const LinearSpec& linear) { claims.linear(linear); });
   for (const LayerSpec& layer : model.layers) {
     claims.branch(layer.mixer_branch);
-    claims.branch(layer.mlp_branch);
-    for (const auto* norms : {&layer.attention().q_norm, &layer.attention().k_norm}) {
-      for (const NormSpec& norm : *norms) claims.norm(norm);
-    }
+    BranchSpec mlp_branch = layer.mlp_branch;
+    if (mlp_branch.input_norm == layer.mixer_branch.input_norm) mlp_branch.input_norm = {};  // parallel parts share it
+    claims.branch(mlp_branch);
+    if (const auto* attention = std::get_if<AttentionSpec>(&layer.mixer)) claim_attention(*attention, claims);
+    if (const auto* mlp = std::get_if<MlpSpec>(&layer.mlp)) claim_mlp(*mlp, claims);
+    const auto* moe = std::get_if<MoeSpec>(&layer.mlp);
+    if (moe && !moe->routing.bias.empty()) claims.row(moe->routing.bias, moe->router.out);
   }
   return claims;
+}
+
+class EveryArchitecture : public testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(Fixtures, EveryArchitecture, testing::ValuesIn(test::kArchitectureFixtures),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_P(EveryArchitecture, ClaimsEveryStoredTensorAndKnowsEveryKey) {
+  ASSAY_REQUIRE_FIXTURES();
+  for (const std::string& config : configs_of(GetParam())) {
+    SCOPED_TRACE(config);
+    const test::TempDir folder;
+    const Checkpoint checkpoint = open_with_config(GetParam(), config, folder);
+    const ModelSpec model = read_model_spec(checkpoint);
+    claims_of(model).expect_all_of(checkpoint);
+    for (const std::string& note : model.notes) EXPECT_EQ(note.find("not known to assay"), std::string::npos) << note;
+  }
 }
 
 struct Expected {

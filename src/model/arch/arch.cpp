@@ -68,9 +68,13 @@ int64_t size_or_default(Keys& keys, const char* key, int64_t otherwise) {
 void read_heads(Keys& keys, const DecoderDefaults& defaults, Decoder& d) {
   const DecoderKeys usual;
   const char* heads = present(keys, defaults.keys.heads, usual.heads);
-  const char* kv_heads = present(keys, defaults.keys.kv_heads, usual.kv_heads);
   d.heads = size_or_default(keys, heads, defaults.heads);
-  d.kv_heads = keys.size_or(kv_heads, defaults.kv_heads > 0 ? defaults.kv_heads : d.heads);
+  d.kv_heads = defaults.kv_heads > 0 ? defaults.kv_heads : d.heads;
+  const char* kv_heads = heads;
+  if (defaults.keys.kv_heads) {
+    kv_heads = present(keys, defaults.keys.kv_heads, usual.kv_heads);
+    d.kv_heads = keys.size_or(kv_heads, d.kv_heads);
+  }
   if (d.heads % d.kv_heads != 0) keys.refuse(kv_heads, fmt::format("a divisor of {} heads", d.heads));
   if (!keys.has("head_dim") && defaults.head_dim == 0 && d.hidden % d.heads != 0) {
     keys.refuse(heads, fmt::format("a divisor of hidden_size {}, as there is no head_dim", d.hidden));
@@ -94,21 +98,27 @@ Decoder read_decoder(Source& source, const DecoderDefaults& defaults) {
   d.layers = keys.size(layers);
   const auto tensors = static_cast<int64_t>(source.checkpoint.tensors().size());
   if (d.layers > tensors) keys.refuse(layers, fmt::format("at most the {} stored tensors", tensors));
-  const char* intermediate = present(keys, own.intermediate, usual.intermediate);
-  d.intermediate = size_or_default(keys, intermediate, product(keys, own.hidden, d.hidden, defaults.mlp_ratio));
+  d.intermediate = product(keys, own.hidden, d.hidden, defaults.mlp_ratio);
+  if (own.intermediate)
+    d.intermediate = size_or_default(keys, present(keys, own.intermediate, usual.intermediate), d.intermediate);
   read_heads(keys, defaults, d);
 
   d.max_positions = keys.size_or(present(keys, own.positions, usual.positions), 0);
-  d.norm.eps = keys.positive_or(present(keys, own.norm_eps, usual.norm_eps), defaults.norm_eps);
+  d.norm.kind = defaults.layer_norm ? NormSpec::Kind::layer : NormSpec::Kind::rms;
+  d.norm.bias = defaults.norm_bias;
+  d.norm.eps = defaults.norm_eps;
+  if (own.norm_eps) d.norm.eps = keys.positive_or(present(keys, own.norm_eps, usual.norm_eps), defaults.norm_eps);
   d.qk_norm_style = d.norm;
-  d.activation = read_activation(keys, present(keys, own.activation, usual.activation), defaults.activation);
+  if (defaults.activation)
+    d.activation = read_activation(keys, present(keys, own.activation, usual.activation), defaults.activation);
   d.tied = source.tied(defaults.tied);
   if (defaults.has_rope) d.ropes.push_back(read_rope(keys, d.head_dim, defaults.rope));
   return d;
 }
 
 std::string layer_name(const Decoder& d, int64_t layer, const std::string& part) {
-  return fmt::format("{}.{}.{}", d.names.layers, layer, part);
+  return part.empty() ? fmt::format("{}.{}", d.names.layers, layer)
+                      : fmt::format("{}.{}.{}", d.names.layers, layer, part);
 }
 
 namespace {
@@ -210,7 +220,7 @@ LayerSpec decoder_layer(const Source& source, const Decoder& d, int64_t layer, F
 
 LayerSpec decoder_layer(const Source& source, const Decoder& d, int64_t layer, MixerSpec mixer, FeedForwardSpec mlp) {
   LayerSpec spec;
-  spec.module = source.stored(fmt::format("{}.{}", d.names.layers, layer));
+  spec.module = source.stored(layer_name(d, layer, ""));
   spec.mixer_branch.input_norm = layer_norm(source, d, layer, d.names.attention_norm);
   spec.mixer_branch.output_norm = layer_norm(source, d, layer, d.names.attention_output_norm);
   spec.mlp_branch.input_norm = layer_norm(source, d, layer, d.names.mlp_norm);
@@ -230,7 +240,8 @@ ModelSpec build(const Source& source, const Decoder& d, const std::function<Laye
   model.embedding = source.stored(d.names.embedding);
   model.embedding_dense_name = source.dense(d.names.embedding) + ".weight";
   model.input.multiplier = d.embedding_multiplier;
-  model.head = source.head(model.embedding, d.tied, d.vocab, d.hidden, d.head_bias);
+  const int64_t width = d.embedding_width > 0 ? d.embedding_width : d.hidden;
+  model.head = source.head(model.embedding, d.tied, d.vocab, width, d.head_bias);
   model.tied = model.head.module == model.embedding;
   model.logit_multiplier = d.logit_multiplier;
   model.logit_softcap = d.logit_softcap;

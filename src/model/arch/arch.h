@@ -15,11 +15,14 @@ struct RopeDefaults {
   double theta = 10000;
   double partial = 1;  ///< share of the head that rotates
   bool interleaved = false;
+  int64_t dims = 0;                  ///< components that rotate, where it is no share
+  const char* layer_type = nullptr;  ///< whose parameters to read, where a config has several
 };
 
-/// The rotary embedding of a head, from `rope_parameters` or from `rope_theta` and `rope_scaling`. Newer configs may
-/// have rope parameters for each `layer_type`.
-RopeSpec read_rope(Keys& keys, int64_t head_dim, const RopeDefaults& defaults = {}, const char* layer_type = nullptr);
+/// The rotary embedding of a head, from `rope_parameters` or from `rope_theta` and `rope_scaling`.
+RopeSpec read_rope(Keys& keys, int64_t head_dim, const RopeDefaults& defaults = {});
+/// Whether the config has rope parameters for layers of this type.
+bool has_rope_of(Keys& keys, const char* layer_type);
 
 /// "hidden_act" and the like.
 Activation read_activation(Keys& keys, const char* key, const char* otherwise);
@@ -44,7 +47,8 @@ struct Names {
   std::string mlp_norm = "post_attention_layernorm", mlp_output_norm = "";
 };
 
-/// Where a config says what, if not as Llama's does. The usual key counts too where the other is absent.
+/// Where a config says what, if not as Llama's does. The usual key counts too where the other is absent. Null: no key
+/// can change it (sizes of MLPs, kv heads and epsilons).
 struct DecoderKeys {
   const char* hidden = "hidden_size";
   const char* intermediate = "intermediate_size";
@@ -59,12 +63,13 @@ struct DecoderKeys {
 /// What holds where the config does not say. A size of 0 has to be said.
 struct DecoderDefaults {
   double norm_eps = 1e-6;
+  bool layer_norm = false, norm_bias = false;
   int64_t vocab = 0;
   int64_t heads = 0;
-  int64_t kv_heads = 0;   ///< 0: heads
-  int64_t head_dim = 0;   ///< 0: hidden / heads
-  int64_t mlp_ratio = 0;  ///< intermediate / hidden
-  const char* activation = "silu";
+  int64_t kv_heads = 0;             ///< 0: heads
+  int64_t head_dim = 0;             ///< 0: hidden / heads
+  int64_t mlp_ratio = 0;            ///< intermediate / hidden
+  const char* activation = "silu";  ///< null: the architecture has its own
   bool tied = false;
   bool has_rope = true;
   RopeDefaults rope = {};
@@ -86,8 +91,9 @@ struct Decoder {
   std::vector<int64_t> windows;  ///< of each layer; empty: none
 
   bool qkv_bias = false, o_bias = false, mlp_bias = false, head_bias = false;
-  bool gated = true;      ///< down(act(gate(x)) * up(x)), not down(act(up(x)))
-  bool parallel = false;  ///< as LayerSpec has it
+  int64_t embedding_width = 0;  ///< 0: hidden
+  bool gated = true;            ///< down(act(gate(x)) * up(x)), not down(act(up(x)))
+  bool parallel = false;        ///< as LayerSpec has it
 
   /// Rows of a fused qkv: all of q, k, v one after the other, or for each kv head its queries, key and value.
   enum class Qkv : uint8_t { whole, by_kv_head };
@@ -112,7 +118,7 @@ LayerSpec decoder_layer(const Source& source, const Decoder& decoder, int64_t la
 LayerSpec decoder_layer(const Source& source, const Decoder& decoder, int64_t layer, FeedForwardSpec mlp);
 LayerSpec decoder_layer(const Source& source, const Decoder& decoder, int64_t layer, MixerSpec mixer,
                         FeedForwardSpec mlp);
-/// "layers.0." and what follows.
+/// "layers.0.mlp", or "layers.0" where `part` is empty.
 std::string layer_name(const Decoder& decoder, int64_t layer, const std::string& part);
 
 struct MoeShape {
@@ -121,10 +127,17 @@ struct MoeShape {
   int64_t shared_intermediate = 0;  ///< 0: no shared expert
   std::string router = "gate", expert = "experts", gate = "gate_proj", up = "up_proj", down = "down_proj";
   std::string shared = "shared_experts", shared_gate;
+  std::string router_bias;  ///< added to the scores for choosing
 };
 
-/// The number of experts, num_experts_per_tok, and the size of an expert.
-MoeShape read_moe(Keys& keys, const char* experts_key, const char* intermediate_key);
+/// The number of experts, how many a token sees, and the size of an expert.
+MoeShape read_moe(Keys& keys, const char* experts_key, const char* intermediate_key,
+                  const char* top_k_key = "num_experts_per_tok");
+/// The same of numbers at hand. Error unless they make sense together.
+MoeShape make_moe(const Keys& keys, int64_t experts, int64_t top_k, int64_t intermediate);
+
+/// Qwen's rule: which layers have experts, by `mlp_only_layers` and `decoder_sparse_step`.
+std::vector<bool> read_sparse_layers(Keys& keys, int64_t layers);
 
 /// Router and experts below `module`. Experts are stored one by one (experts.0.gate_proj) or stacked:
 /// experts.gate_up_proj [experts, 2 * intermediate, hidden] with the gates first, experts.down_proj [experts, hidden,

@@ -31,6 +31,8 @@ bool is_neutral(const MathsKey& key, const Json& value) {
   if (key.name == "layer_types" && value.is_array()) {
     return std::all_of(value.begin(), value.end(), [](const Json& type) { return is_text(type, "full_attention"); });
   }
+  if (key.name == "scoring_func") return is_text(value, "softmax");
+  if (key.name == "topk_method") return is_text(value, "greedy");
   return value.is_null() || (value.is_structured() && value.empty()) ||
          (key.name == "position_embedding_type" && is_text(value, "rope"));
 }
@@ -65,6 +67,10 @@ double Keys::positive(const char* key) {
 
 double Keys::positive_or(const char* key, double otherwise) {
   return has(key) ? positive(key) : otherwise;
+}
+
+double Keys::positive_or_none(const char* key, double otherwise) {
+  return is_null(key) ? 0 : positive_or(key, otherwise);
 }
 
 double Keys::number_or(const char* key, double otherwise) {
@@ -144,6 +150,21 @@ bool Keys::has(const char* key) {
 bool Keys::is(const char* key, std::string_view text) {
   const Json* value = asked(key).find(key);
   return value && is_text(*value, text);
+}
+
+bool Keys::is_null(const char* key) {
+  const Json& json = asked(key).json();
+  return json.contains(key) && json.at(key).is_null();
+}
+
+bool Keys::is_string(const char* key) {
+  const Json* value = asked(key).find(key);
+  return value && value->is_string();
+}
+
+bool Keys::is_list(const char* key) {
+  const Json* value = asked(key).find(key);
+  return value && value->is_array();
 }
 
 void Keys::ignore(std::initializer_list<const char*> keys) {

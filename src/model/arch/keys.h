@@ -23,6 +23,8 @@ class Keys {
   /// Finite and above zero.
   double positive(const char* key);
   double positive_or(const char* key, double otherwise);
+  /// 0 where the config says null, which means "none".
+  double positive_or_none(const char* key, double otherwise);
   double number_or(const char* key, double otherwise);
   bool boolean_or(const char* key, bool otherwise);
   /// The same where some configs write a number, 0 for false.
@@ -38,6 +40,12 @@ class Keys {
 
   bool has(const char* key);
   bool is(const char* key, std::string_view text);
+  /// Written down as null, which some libraries do not take for absent.
+  bool is_null(const char* key);
+  bool is_string(const char* key);
+  bool is_list(const char* key);
+  /// The value itself; null when absent.
+  const Json* raw(const char* key) { return asked(key).find(key); }
   /// Keys that this architecture knows and that change nothing.
   void ignore(std::initializer_list<const char*> keys);
   [[noreturn]] void refuse(const char* key, const std::string& expected) const { object_.refuse(key, expected); }

@@ -1,5 +1,7 @@
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "checkpoint/printable.h"
 #include "model/arch/arch.h"
@@ -20,14 +22,29 @@ MlpSpec stored_alone(const Source& source, const Decoder& d, const std::string& 
 
 }  // namespace
 
-MoeShape read_moe(Keys& keys, const char* experts_key, const char* intermediate_key) {
+MoeShape make_moe(const Keys& keys, int64_t experts, int64_t top_k, int64_t intermediate) {
+  if (experts > kMaxExperts) fail("{}: {} experts are more than {}", keys.where(), experts, kMaxExperts);
+  if (top_k > experts) fail("{}: a token cannot see {} of {} experts", keys.where(), top_k, experts);
   MoeShape shape;
-  shape.experts = keys.size(experts_key);
-  if (shape.experts > kMaxExperts) keys.refuse(experts_key, fmt::format("at most {} experts", kMaxExperts));
-  shape.routing.top_k = keys.size("num_experts_per_tok");
-  if (shape.routing.top_k > shape.experts) keys.refuse("num_experts_per_tok", fmt::format("at most {}", shape.experts));
-  shape.intermediate = keys.size(intermediate_key);
+  shape.experts = experts;
+  shape.routing.top_k = top_k;
+  shape.intermediate = intermediate;
   return shape;
+}
+
+MoeShape read_moe(Keys& keys, const char* experts_key, const char* intermediate_key, const char* top_k_key) {
+  const int64_t experts = keys.size(experts_key), top_k = keys.size(top_k_key);
+  if (experts > kMaxExperts) keys.refuse(experts_key, fmt::format("at most {} experts", kMaxExperts));
+  if (top_k > experts) keys.refuse(top_k_key, fmt::format("at most {}", experts));
+  return make_moe(keys, experts, top_k, keys.size(intermediate_key));
+}
+
+std::vector<bool> read_sparse_layers(Keys& keys, int64_t layers) {
+  const std::vector<int64_t> dense = keys.integers("mlp_only_layers");
+  const int64_t step = keys.size_or("decoder_sparse_step", 1);
+  std::vector<bool> sparse(static_cast<size_t>(layers));
+  for (int64_t i = 0; i < layers; ++i) sparse[i] = (i + 1) % step == 0 && std::ranges::find(dense, i) == dense.end();
+  return sparse;
 }
 
 MlpSpec stacked_expert(const Source& source, const Decoder& d, const std::string& gate_up, const std::string& down,
@@ -57,6 +74,7 @@ MoeSpec moe(const Source& source, const Decoder& d, const std::string& module, c
   MoeSpec moe;
   moe.router = source.linear(module + "." + shape.router, shape.experts, d.hidden);
   moe.routing = shape.routing;
+  if (!shape.router_bias.empty()) moe.routing.bias = source.tensor(module + "." + shape.router_bias, {shape.experts});
 
   const std::string experts = module + "." + shape.expert;
   const bool stacked = source.has_module(source.stored(experts + ".gate_up_proj"));

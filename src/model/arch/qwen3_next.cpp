@@ -1,22 +1,6 @@
-#include <algorithm>
-
 #include "model/arch/qwen_delta.h"
 
 namespace assay::arch {
-
-namespace {
-
-std::vector<bool> read_sparse_layers(Keys& keys, int64_t layers) {
-  const int64_t step = keys.size_or("decoder_sparse_step", 1);
-  const std::vector<int64_t> dense = keys.integers("mlp_only_layers");
-  std::vector<bool> sparse;
-  for (int64_t i = 0; i < layers; ++i) {
-    sparse.push_back((i + 1) % step == 0 && std::ranges::find(dense, i) == dense.end());
-  }
-  return sparse;
-}
-
-}  // namespace
 
 /// Linear attention in three layers of four, a mixture with a gated shared expert in all. The linear layers'
 /// projections are stored for each key head: q, k, the v and z of its value heads; their b and a.

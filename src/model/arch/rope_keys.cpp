@@ -19,7 +19,8 @@ Type read_type(Keys& section) {
   if (name == "linear") return Type::linear;
   if (name == "dynamic") return Type::dynamic;
   if (name == "llama3") return Type::llama3;
-  if (name == "yarn") return Type::yarn;
+  // An early name of longrope is that of another one.
+  if (name == "yarn") return section.has("short_factor") ? Type::longrope : Type::yarn;
   if (name == "longrope" || name == "su") return Type::longrope;
   section.refuse(key, "default, linear, dynamic, llama3, yarn, longrope or mrope");
 }
@@ -70,14 +71,25 @@ void read_longrope(Keys& section, RopeSpec& rope) {
   rope.attention_factor = positive_if(section, "attention_factor");
   rope.short_factor = read_factors(section, "short_factor", rope.dims / 2);
   rope.long_factor = read_factors(section, "long_factor", rope.dims / 2);
+  rope.short_magnitude = positive_if(section, "short_mscale");
+  rope.long_magnitude = positive_if(section, "long_mscale");
   if (rope.original_max_positions == 1) section.refuse("original_max_position_embeddings", "more than 1");
+}
+
+/// Hunyuan's dynamic rope: another base at every length, for which the factor is of no use.
+void read_alpha(Keys& section, RopeSpec& rope) {
+  section.ignore({"factor", "beta_fast", "beta_slow", "mscale", "mscale_all_dim"});
+  if (rope.dims == 2) section.refuse("alpha", "nothing for heads with 2 rotated components");
+  const auto d = static_cast<double>(rope.dims);
+  rope.theta *= std::pow(section.positive("alpha"), d / (d - 2));
+  rope.type = Type::plain;
 }
 
 void read_scaling(Keys& keys, Keys& section, RopeSpec& rope) {
   rope.type = read_type(section);
   // What the model was trained for: the whole config knows it better than the section.
   Keys& original = keys.has("original_max_position_embeddings") ? keys : section;
-  section.ignore({"original_max_position_embeddings"});
+  section.ignore({"original_max_position_embeddings", "max_position_embeddings"});
   rope.original_max_positions = original.size_or("original_max_position_embeddings", rope.max_positions);
   switch (rope.type) {
     case Type::plain:
@@ -86,6 +98,7 @@ void read_scaling(Keys& keys, Keys& section, RopeSpec& rope) {
       rope.factor = section.positive("factor");
       return;
     case Type::dynamic:
+      if (section.has("alpha")) return read_alpha(section, rope);
       rope.factor = section.positive("factor");
       break;
     case Type::llama3:
@@ -108,23 +121,31 @@ void read_scaling(Keys& keys, Keys& section, RopeSpec& rope) {
 
 }  // namespace
 
-RopeSpec read_rope(Keys& keys, int64_t head_dim, const RopeDefaults& defaults, const char* layer_type) {
+bool has_rope_of(Keys& keys, const char* layer_type) {
+  Keys* section = keys.has("rope_scaling") ? nullptr : keys.section("rope_parameters");
+  return section && section->has(layer_type);
+}
+
+RopeSpec read_rope(Keys& keys, int64_t head_dim, const RopeDefaults& defaults) {
   // A rope_scaling replaces rope_parameters, as it does in the library.
-  keys.ignore({"rope_parameters"});
+  keys.ignore({"rope_parameters", "original_max_position_embeddings"});
   Keys* section = keys.section("rope_scaling");
   if (!section) section = keys.section("rope_parameters");
-  if (section && layer_type && section->has(layer_type)) section = section->section(layer_type);
+  if (defaults.layer_type && has_rope_of(keys, defaults.layer_type)) section = section->section(defaults.layer_type);
 
   RopeSpec rope;
   rope.interleaved = defaults.interleaved;
   rope.max_positions = keys.size_or("max_position_embeddings", 0);
   rope.theta = keys.positive_or("rope_theta", defaults.theta);
-  double partial = keys.positive_or("partial_rotary_factor", defaults.partial);
+  const double otherwise =
+      defaults.dims > 0 ? static_cast<double>(defaults.dims) / static_cast<double>(head_dim) : defaults.partial;
+  double partial = keys.positive_or("partial_rotary_factor", otherwise);
   if (section) {
     rope.theta = section->positive_or("rope_theta", rope.theta);
     partial = section->positive_or("partial_rotary_factor", partial);
   }
-  const double dims = std::floor(static_cast<double>(head_dim) * partial);
+  // A share that was a number of components is that number again, whatever rounding made of it.
+  const double dims = std::floor(static_cast<double>(head_dim) * partial + (defaults.dims > 0 ? 1e-6 : 0));
   if (!(dims >= 2 && dims <= static_cast<double>(head_dim)) || std::fmod(dims, 2) != 0) {
     keys.refuse("partial_rotary_factor", fmt::format("a share of head_dim {} that is even and not 0", head_dim));
   }

@@ -12,7 +12,8 @@ namespace assay {
 namespace {
 
 /// Where decoders stand: alone, in a multimodal model (newer and older names), saved without their head.
-constexpr std::array kPrefixes = {"model.", "model.language_model.", "language_model.model.", "language_model.", ""};
+constexpr std::array kPrefixes = {
+    "model.", "model.language_model.", "language_model.model.", "language_model.", "decoder.", ""};
 constexpr std::array kHeads = {"lm_head", "language_model.lm_head", "model.lm_head", "embed_out"};
 
 /// A head that was quantized on its own is a head, whatever the config says about ties.
@@ -84,8 +85,14 @@ LinearSpec Source::linear_part(const std::string& name, const Rows& rows, const 
   linear.run = rows.run;
   linear.stride = rows.stride;
   if (!has_module(linear.module)) missing_module(linear.module);
+  if (transposed_ && stored_transposed(linear)) linear.stack_rows = linear.stored_rows;
   if (bias) linear.bias = tensor_at(linear.module + ".bias", {rows.stored}).name;
   return linear;
+}
+
+bool Source::stored_transposed(const LinearSpec& linear) const {
+  const StoredTensor* weight = checkpoint.find(linear.module + ".weight");
+  return weight && is_float(weight->dtype) && !holds_more_than_weight(checkpoint, linear.module);
 }
 
 NormSpec Source::norm(const std::string& name, int64_t width, const NormStyle& style) const {

@@ -38,6 +38,8 @@ class Source {
   /// Finds the prefix under which this file stores the decoder, by the name of its embedding: "model." in a plain
   /// checkpoint of most architectures, `plain` in that of others.
   void locate(const std::string& embedding, const std::string& plain = "model.");
+  /// Plain weights of linears are stored as [in, out] in this architecture. Quantizers turn them round.
+  void expect_transposed() { transposed_ = true; }
   std::string stored(const std::string& name) const { return prefix_ + name; }
   /// Hugging Face name of the plain model.
   std::string dense(const std::string& name) const { return plain_ + name; }
@@ -64,7 +66,10 @@ class Source {
   const StoredTensor& tensor_at(const std::string& stored, const std::vector<int64_t>& shape) const;
   [[noreturn]] void missing_module(const std::string& stored) const;
 
+  bool stored_transposed(const LinearSpec& linear) const;
+
   std::optional<bool> tied_;
+  bool transposed_ = false;
   std::string prefix_, plain_ = "model.";
 };
 

@@ -1,0 +1,30 @@
+#pragma once
+
+namespace assay::test {
+
+/// Folders of ../shared/fixtures/architectures, each a tiny model with golden logits, whose architecture assay knows.
+inline constexpr const char* kArchitectureFixtures[] = {
+    "gpt_oss",
+    "llama",
+    "llama_bias_tied",
+    "llama_rope_dynamic",
+    "llama_rope_linear",
+    "llama_rope_llama3",
+    "llama_rope_longrope",
+    "llama_rope_yarn",
+    "llama_rope_yarn_opts",
+    "ministral",
+    "mistral",
+    "mistral3",
+    "mistral3_names5",
+    "mixtral",
+    "qwen2",
+    "qwen2_tied",
+    "qwen3",
+    "qwen3_bias_window",
+    "qwen3_moe",
+    "qwen3_moe_fused",
+    "qwen3_moe_nonorm",
+};
+
+}  // namespace assay::test
