@@ -4,6 +4,11 @@ namespace assay::test {
 
 /// Folders of ../shared/fixtures/architectures, each a tiny model with golden logits, whose architecture assay knows.
 inline constexpr const char* kArchitectureFixtures[] = {
+    "gemma",
+    "gemma2",
+    "gemma3",
+    "gemma3_names5",
+    "gemma3_text",
     "gpt_oss",
     "llama",
     "llama_bias_tied",
