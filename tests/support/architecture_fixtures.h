@@ -4,6 +4,9 @@ namespace assay::test {
 
 /// Folders of ../shared/fixtures/architectures, each a tiny model with golden logits, whose architecture assay knows.
 inline constexpr const char* kArchitectureFixtures[] = {
+    "cohere",
+    "cohere2",
+    "cohere_noqk",
     "gemma",
     "gemma2",
     "gemma3",
