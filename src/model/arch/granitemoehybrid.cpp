@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include "model/arch/granite.h"
 #include "model/arch/state_space.h"
 
 namespace assay::arch {
@@ -32,30 +33,14 @@ Mamba2Shape read_shape(Keys& keys, int64_t hidden) {
   return shape;
 }
 
-MoeSpec mixture(const Source& source, const Decoder& d, const std::string& module, const MoeShape& shape) {
-  MoeSpec moe;
-  moe.router = source.linear(module + ".router.layer", shape.experts, d.hidden);
-  moe.routing = shape.routing;
-  for (int64_t e = 0; e < shape.experts; ++e) {
-    moe.experts.push_back(stacked_expert(source, d, module + ".input_linear.weight", module + ".output_linear.weight",
-                                         fmt::format("{}.experts.{}", module, e), shape, e));
-  }
-  return moe;
-}
-
 }  // namespace
 
 /// Granite with Mamba-2 mixers in most layers, and an MLP beside the experts, or alone.
 ModelSpec granitemoehybrid(Source& source) {
   Keys& keys = source.keys;
   Decoder d =
-      read_decoder(source, {.keys = {.intermediate = "shared_intermediate_size"},
+      read_granite(source, {.keys = {.intermediate = "shared_intermediate_size"},
                             .names = {.mlp = "shared_mlp", .down = "output_linear", .gate_up = "input_linear"}});
-  d.qkv_bias = d.o_bias = keys.boolean_or("attention_bias", false);
-  d.embedding_multiplier = keys.number_or("embedding_multiplier", 1);
-  d.residual_multiplier = keys.number_or("residual_multiplier", 1);
-  d.logit_multiplier = 1 / keys.positive_or("logits_scaling", 1);
-  d.score_scale = keys.positive_or("attention_multiplier", 1);
   if (keys.string_or("position_embedding_type", "nope") != "rope") d.ropes.clear();
   if (keys.string_or("normalization_function", "rmsnorm") != "rmsnorm") {
     keys.refuse("normalization_function", "rmsnorm");
@@ -70,7 +55,7 @@ ModelSpec granitemoehybrid(Source& source) {
   return build(source, d, [&](int64_t layer) {
     FeedForwardSpec ff = mlp(source, d, layer_name(d, layer, d.names.mlp), d.intermediate);
     if (experts) {
-      MoeSpec all = mixture(source, d, layer_name(d, layer, "block_sparse_moe"), moe);
+      MoeSpec all = granite_moe(source, d, layer, moe);
       all.shared = std::get<MlpSpec>(std::move(ff));
       ff = std::move(all);
     }
