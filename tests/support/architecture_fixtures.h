@@ -4,9 +4,12 @@ namespace assay::test {
 
 /// Folders of ../shared/fixtures/architectures, each a tiny model with golden logits, whose architecture assay knows.
 inline constexpr const char* kArchitectureFixtures[] = {
+    "arcee",
     "cohere",
     "cohere2",
     "cohere_noqk",
+    "exaone4",
+    "exaone4_full",
     "gemma",
     "gemma2",
     "gemma3",
@@ -19,6 +22,7 @@ inline constexpr const char* kArchitectureFixtures[] = {
     "granite",
     "granitemoe",
     "granitemoeshared",
+    "helium",
     "llama",
     "llama_bias_tied",
     "llama_rope_dynamic",
@@ -28,6 +32,7 @@ inline constexpr const char* kArchitectureFixtures[] = {
     "llama_rope_yarn",
     "llama_rope_yarn_opts",
     "ministral",
+    "ministral3",
     "mistral",
     "mistral3",
     "mistral3_names5",
@@ -46,6 +51,8 @@ inline constexpr const char* kArchitectureFixtures[] = {
     "qwen3_moe",
     "qwen3_moe_fused",
     "qwen3_moe_nonorm",
+    "seed_oss",
+    "smollm3",
 };
 
 }  // namespace assay::test
