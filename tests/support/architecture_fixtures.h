@@ -4,7 +4,9 @@ namespace assay::test {
 
 /// Folders of ../shared/fixtures/architectures, each a tiny model with golden logits, whose architecture assay knows.
 inline constexpr const char* kArchitectureFixtures[] = {
+    "apertus",
     "arcee",
+    "bitnet",
     "cohere",
     "cohere2",
     "cohere_noqk",
@@ -41,6 +43,7 @@ inline constexpr const char* kArchitectureFixtures[] = {
     "mistral3",
     "mistral3_names5",
     "mixtral",
+    "nemotron",
     "olmo",
     "olmo2",
     "olmo3",
