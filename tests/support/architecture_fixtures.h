@@ -37,6 +37,7 @@ inline constexpr const char* kArchitectureFixtures[] = {
     "llama_rope_longrope",
     "llama_rope_yarn",
     "llama_rope_yarn_opts",
+    "minimax_m2",
     "ministral",
     "ministral3",
     "mistral",
@@ -48,9 +49,13 @@ inline constexpr const char* kArchitectureFixtures[] = {
     "olmo2",
     "olmo3",
     "olmoe",
+    "persimmon",
+    "phi",
     "phi3",
     "phi3_longrope",
     "phi3_longrope_short",
+    "phi_qkln",
+    "phimoe",
     "qwen2",
     "qwen2_5_vl",
     "qwen2_5_vl_names5",
@@ -63,6 +68,9 @@ inline constexpr const char* kArchitectureFixtures[] = {
     "qwen3_moe_nonorm",
     "seed_oss",
     "smollm3",
+    "stablelm",
+    "stablelm_parallel",
+    "starcoder2",
 };
 
 }  // namespace assay::test
