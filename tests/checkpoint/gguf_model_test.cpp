@@ -18,7 +18,7 @@ using test::GgufWriter;
 constexpr uint32_t kF32 = 0;
 
 /// The metadata of a model of 2 heads of 4, one of them for keys, with an embedding [6, 8].
-GgufWriter model(const std::string& architecture, bool with_embedding = true) {
+GgufWriter model(const std::string& architecture, bool with_embedding = true, uint32_t kv_heads = 1) {
   GgufWriter writer;
   writer.add("general.architecture", architecture);
   const auto add = [&](const char* key, auto value) { writer.add(architecture + "." + key, value); };
@@ -27,7 +27,7 @@ GgufWriter model(const std::string& architecture, bool with_embedding = true) {
   add("embedding_length", uint32_t{8});
   add("feed_forward_length", uint32_t{16});
   add("attention.head_count", uint32_t{2});
-  add("attention.head_count_kv", uint32_t{1});
+  add("attention.head_count_kv", kv_heads);
   add("attention.layer_norm_rms_epsilon", 1e-5f);
   if (with_embedding) writer.tensor("token_embd.weight", {6, 8}, std::vector<float>(48));
   return writer;
@@ -47,7 +47,8 @@ TEST_F(GgufModel, MetadataBecomesAConfig) {
   const Checkpoint checkpoint = open(model("llama").add("llama.rope.freq_base", 5e5f));
   const Json expected = Json::parse(R"({"model_type": "llama", "hidden_act": "silu", "vocab_size": 6, "hidden_size": 8,
       "num_hidden_layers": 1, "intermediate_size": 16, "num_attention_heads": 2, "num_key_value_heads": 1,
-      "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "rope_theta": 5e5, "tie_word_embeddings": true})");
+      "max_position_embeddings": 64, "rms_norm_eps": 1e-5, "rope_theta": 5e5, "partial_rotary_factor": 1.0,
+      "tie_word_embeddings": true})");
   EXPECT_EQ(checkpoint.config(), expected);
 }
 
@@ -68,12 +69,15 @@ TEST_F(GgufModel, RowsOfQueriesAndKeysAreBackInTheirOrder) {
 }
 
 TEST_F(GgufModel, FusedProjectionsOfHeadsAreBackInTheirOrder) {
-  GgufWriter writer = model("gptneox");
+  GgufWriter writer = model("gptneox", true, 2);
   writer.tensor("blk.0.attn_qkv.bias", {12}, std::vector<float>(12));
-  const auto checkpoint = open(writer);
   // Two heads of two: rows q0 q0 q1 q1 k0 k0 ... become q0 q0 k0 k0 v0 v0 q1 ...
-  EXPECT_EQ(*checkpoint.at("gpt_neox.layers.0.attention.query_key_value.bias").row_order,
+  EXPECT_EQ(*open(writer).at("gpt_neox.layers.0.attention.query_key_value.bias").row_order,
             (std::vector<int64_t>{0, 1, 4, 5, 8, 9, 2, 3, 6, 7, 10, 11}));
+  // One key and value for both.
+  writer = model("falcon").tensor("blk.0.attn_qkv.weight", kF32, {4, 8}, std::string(128, '\0'));
+  EXPECT_EQ(*open(writer).at("transformer.h.0.self_attention.query_key_value.weight").row_order,
+            (std::vector<int64_t>{0, 1, 2, 3}));
 }
 
 TEST_F(GgufModel, StacksOfExpertsFallApart) {
@@ -93,6 +97,12 @@ TEST_F(GgufModel, StacksOfExpertsFallApart) {
   EXPECT_EQ(gate.describe(), "F32 [16, 8]");
   EXPECT_EQ(gate.offset, checkpoint.at(experts + "0.w1.weight").offset + 1024);
   EXPECT_EQ(checkpoint.at(experts + "1.w3.weight").offset, gate.offset + 512);
+}
+
+TEST_F(GgufModel, AGateStoredAsAVectorIsAMatrixOfOneRow) {
+  GgufWriter writer = model("qwen2moe");
+  writer.tensor("blk.0.ffn_gate_inp_shexp.weight", {8}, std::vector<float>(8));
+  EXPECT_EQ(open(writer).at("model.layers.0.mlp.shared_expert_gate.weight").describe(), "F32 [1, 8]");
 }
 
 TEST_F(GgufModel, ExpertsOfEarlyFilesStandAlone) {

@@ -29,6 +29,12 @@ void finish_qwen3_moe(Config& config) {
   config.copy("expert_feed_forward_length", "moe_intermediate_size");
   config.json["norm_topk_prob"] = true;
 }
+void finish_qwen2_moe(Config& config) {
+  finish_qwen3_moe(config);
+  config.json["norm_topk_prob"] = false;
+  config.json.erase("attention_bias");
+  config.copy("expert_shared_feed_forward_length", "shared_expert_intermediate_size");
+}
 
 void finish_gpt_oss(Config& config) {
   config.copy("expert_count", "num_local_experts");
@@ -78,6 +84,86 @@ constexpr Name kGemma2[] = {
     {"post_ffw_norm", "post_feedforward_layernorm"},
 };
 
+void finish_cohere(Config& config) {
+  config.copy("logit_scale", "logit_scale");
+  config.json["use_qk_norm"] = config.stores("blk.0.attn_q_norm.weight");
+}
+void finish_cohere2(Config& config) {
+  config.copy("logit_scale", "logit_scale");
+  window_all_but_every(config, 4);
+}
+
+void finish_falcon(Config& config) {
+  const int64_t kv_heads = config.json["num_key_value_heads"];
+  const bool groups = config.stores("blk.0.attn_norm_2.weight");
+  config.json["new_decoder_architecture"] = groups;
+  config.json["multi_query"] = kv_heads == 1;
+  config.json["num_kv_heads"] = kv_heads;
+}
+constexpr Name kFalcon[] = {
+    {"token_embd", "transformer.word_embeddings"},
+    {"output_norm", "transformer.ln_f"},
+    {"attn_qkv", "self_attention.query_key_value", Rows::by_part},
+    {"attn_output", "self_attention.dense"},
+    {"ffn_up", "mlp.dense_h_to_4h"},
+    {"ffn_down", "mlp.dense_4h_to_h"},
+};
+constexpr Name kFalconOfTwoNorms[] = {
+    {"token_embd", "transformer.word_embeddings"},
+    {"output_norm", "transformer.ln_f"},
+    {"attn_norm", "ln_mlp"},
+    {"attn_norm_2", "ln_attn"},
+    {"attn_qkv", "self_attention.query_key_value", Rows::by_part},
+    {"attn_output", "self_attention.dense"},
+    {"ffn_up", "mlp.dense_h_to_4h"},
+    {"ffn_down", "mlp.dense_4h_to_h"},
+};
+
+/// The layers that predict further tokens come last and take no part.
+void finish_glm4_moe(Config& config) {
+  config.json["num_hidden_layers"] =
+      config.layers() - config.metadata.integer_or(config.key("nextn_predict_layers"), 0);
+  config.copy("expert_count", "n_routed_experts");
+  config.copy("expert_used_count", "num_experts_per_tok");
+  config.copy("expert_shared_count", "n_shared_experts");
+  config.copy("expert_feed_forward_length", "moe_intermediate_size");
+  config.copy("leading_dense_block_count", "first_k_dense_replace");
+  config.copy("expert_weights_scale", "routed_scaling_factor");
+  config.copy("expert_weights_norm", "norm_topk_prob");
+  config.json["use_qk_norm"] = config.stores("blk.0.attn_q_norm.weight");
+}
+constexpr Name kGlm4Moe[] = {
+    {"post_attention_norm", "post_attention_layernorm"},
+    {"ffn_gate_shexp", "mlp.shared_experts.gate_proj"},
+    {"ffn_up_shexp", "mlp.shared_experts.up_proj"},
+    {"ffn_down_shexp", "mlp.shared_experts.down_proj"},
+};
+
+constexpr Name kGpt2[] = {
+    {"token_embd", "transformer.wte"},
+    {"position_embd", "transformer.wpe"},
+    {"output_norm", "transformer.ln_f"},
+    {"attn_norm", "ln_1"},
+    {"attn_qkv", "attn.c_attn"},
+    {"attn_output", "attn.c_proj"},
+    {"ffn_norm", "ln_2"},
+    {"ffn_up", "mlp.c_fc"},
+    {"ffn_down", "mlp.c_proj"},
+};
+void finish_gpt2(Config& config) {
+  for (const char* key : {"attention_bias", "mlp_bias", "hidden_act"}) config.json.erase(key);
+}
+
+void finish_phi2(Config& config) {
+  for (const char* key : {"attention_bias", "mlp_bias"}) config.json.erase(key);
+}
+constexpr Name kPhi2[] = {
+    {"output_norm", "model.final_layernorm"},
+    {"attn_output", "self_attn.dense"},
+    {"ffn_up", "mlp.fc1"},
+    {"ffn_down", "mlp.fc2"},
+};
+
 constexpr Name kGlm4[] = {
     {"post_attention_norm", "post_self_attn_layernorm"},
     {"post_ffw_norm", "post_mlp_layernorm"},
@@ -86,9 +172,7 @@ constexpr Name kGlm4[] = {
 
 void finish_gpt_neox(Config& config) {
   config.rename("partial_rotary_factor", "rotary_pct");
-  if (!config.json.contains("rotary_pct")) config.json["rotary_pct"] = 1.0;
   config.copy("use_parallel_residual", "use_parallel_residual");
-  config.json.erase("num_key_value_heads");
   config.json.erase("mlp_bias");
 }
 constexpr Name kGptNeox[] = {
@@ -119,6 +203,15 @@ constexpr Name kGraniteMoe[] = {
     {"ffn_down_exps", "block_sparse_moe.experts.{}.down_proj", Rows::each_expert},
 };
 
+void finish_olmo(Config& config) {
+  config.json.erase("norm_eps");
+  config.copy("attention.clamp_kqv", "clip_qkv");
+}
+void finish_olmoe(Config& config) {
+  config.copy("expert_count", "num_experts");
+  config.copy("expert_used_count", "num_experts_per_tok");
+  config.json["norm_topk_prob"] = false;
+}
 constexpr Name kOlmo2[] = {
     {"post_attention_norm", "post_attention_layernorm"},
     {"post_ffw_norm", "post_feedforward_layernorm"},
@@ -149,6 +242,12 @@ void finish_stablelm(Config& config) {
   config.copy("use_parallel_residual", "use_parallel_residual");
 }
 
+/// Norms of q and k, one a head.
+constexpr Name kStablelm[] = {
+    {"attn_q_norm", "self_attn.q_layernorm.norms.{}", Rows::each_expert},
+    {"attn_k_norm", "self_attn.k_layernorm.norms.{}", Rows::each_expert},
+};
+
 void finish_starcoder2(Config& config) {
   config.json.erase("attention_bias");
   config.json.erase("mlp_bias");
@@ -177,7 +276,32 @@ std::span<const Architecture> architectures() {
        .norms_plus_one = true,
        .names = kGemma2,
        .finish = finish_gemma3},
+      {.name = "arcee", .model_type = "arcee", .activation = "relu2", .rotary_rows = true},
+      {.name = "command-r", .model_type = "cohere", .norm_eps = "layer_norm_eps", .finish = finish_cohere},
+      {.name = "cohere2", .model_type = "cohere2", .norm_eps = "layer_norm_eps", .finish = finish_cohere2},
+      {.name = "falcon",
+       .model_type = "falcon",
+       .activation = "gelu",
+       .norm_eps = "layer_norm_epsilon",
+       .layers = "transformer.h.",
+       .names = kFalconOfTwoNorms,
+       .finish = finish_falcon,
+       .sign = "blk.0.attn_norm_2.weight"},
+      {.name = "falcon",
+       .model_type = "falcon",
+       .activation = "gelu",
+       .norm_eps = "layer_norm_epsilon",
+       .layers = "transformer.h.",
+       .names = kFalcon,
+       .finish = finish_falcon},
       {.name = "glm4", .model_type = "glm4", .names = kGlm4},
+      {.name = "glm4moe", .model_type = "glm4_moe", .names = kGlm4Moe, .finish = finish_glm4_moe},
+      {.name = "gpt2",
+       .model_type = "gpt2",
+       .norm_eps = "layer_norm_epsilon",
+       .layers = "transformer.h.",
+       .names = kGpt2,
+       .finish = finish_gpt2},
       {.name = "gptneox",
        .model_type = "gpt_neox",
        .activation = "gelu",
@@ -196,15 +320,28 @@ std::span<const Architecture> architectures() {
        .activation = "relu2",
        .norms_plus_one = true,
        .norm_eps = "norm_eps"},
+      {.name = "olmo", .model_type = "olmo", .rotary_rows = true, .norm_eps = "norm_eps", .finish = finish_olmo},
       {.name = "olmo2", .model_type = "olmo2", .names = kOlmo2},
+      {.name = "olmoe", .model_type = "olmoe", .finish = finish_olmoe},
+      {.name = "phi2",
+       .model_type = "phi",
+       .activation = "gelu_new",
+       .norm_eps = "layer_norm_eps",
+       .names = kPhi2,
+       .finish = finish_phi2},
       {.name = "phi3", .model_type = "phi3", .names = kPhi3},
       {.name = "qwen2", .model_type = "qwen2"},
+      {.name = "qwen2moe", .model_type = "qwen2_moe", .finish = finish_qwen2_moe},
       {.name = "qwen3", .model_type = "qwen3"},
       {.name = "qwen3moe", .model_type = "qwen3_moe", .finish = finish_qwen3_moe},
       {.name = "gpt-oss", .model_type = "gpt_oss", .names = kGptOss, .finish = finish_gpt_oss},
       {.name = "seed_oss", .model_type = "seed_oss", .names = kSeedOss, .finish = finish_seed_oss},
       {.name = "smollm3", .model_type = "smollm3", .rotary_rows = true, .finish = finish_smollm3},
-      {.name = "stablelm", .model_type = "stablelm", .norm_eps = "layer_norm_eps", .finish = finish_stablelm},
+      {.name = "stablelm",
+       .model_type = "stablelm",
+       .norm_eps = "layer_norm_eps",
+       .names = kStablelm,
+       .finish = finish_stablelm},
       {.name = "starcoder2",
        .model_type = "starcoder2",
        .activation = "gelu_pytorch_tanh",

@@ -113,12 +113,11 @@ void Config::add_sizes() {
 
 void Config::add_rope() {
   json["rope_theta"] = has("rope.freq_base") ? shortest(number("rope.freq_base")) : 10000.0;
-  if (const int64_t dims = metadata.integer_or(key("rope.dimension_count"), head_dim_); dims != head_dim_) {
-    if (dims < 1 || dims > head_dim_) {
-      metadata.refuse(key("rope.dimension_count"), fmt::format("1 to {}, the size of a head", head_dim_));
-    }
-    json["partial_rotary_factor"] = share(dims, head_dim_);
+  const int64_t dims = metadata.integer_or(key("rope.dimension_count"), head_dim_);
+  if (dims < 1 || dims > head_dim_) {
+    metadata.refuse(key("rope.dimension_count"), fmt::format("1 to {}, the size of a head", head_dim_));
   }
+  json["partial_rotary_factor"] = share(dims, head_dim_);
   add_rope_scaling();
 }
 

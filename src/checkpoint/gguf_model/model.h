@@ -35,7 +35,8 @@ namespace gguf {
 enum class Rows : uint8_t {
   same,
   rotary,       ///< of each head, pairs that rotate together are neighbours
-  by_part,      ///< all q, then all k, then all v, where HF has q, k, v of each head in turn
+  by_part,      ///< all q, then all k, then all v, where HF has for each kv head its queries, key and value
+  one_row,      ///< a matrix [1, in], perhaps stored as a vector
   each_expert,  ///< a stack [experts, out, in], one tensor an expert; {} in the name is its number
   parameter,    ///< same, under the name alone, without ".weight"
 };
@@ -60,6 +61,7 @@ struct Architecture {
   std::string_view layers = "model.layers.";
   std::span<const Name> names = {};
   void (*finish)(Config&) = nullptr;  ///< keys of its own
+  std::string_view sign = {};         ///< a tensor that tells it from a later row of the same name
 };
 
 /// All of them.

@@ -38,6 +38,11 @@ constexpr Name kOfLayer[] = {
     {"ffn_gate_exps", "mlp.experts.{}.gate_proj", Rows::each_expert},
     {"ffn_up_exps", "mlp.experts.{}.up_proj", Rows::each_expert},
     {"ffn_down_exps", "mlp.experts.{}.down_proj", Rows::each_expert},
+    {"ffn_gate_inp_shexp", "mlp.shared_expert_gate", Rows::one_row},
+    {"ffn_gate_shexp", "mlp.shared_expert.gate_proj"},
+    {"ffn_up_shexp", "mlp.shared_expert.up_proj"},
+    {"ffn_down_shexp", "mlp.shared_expert.down_proj"},
+    {"exp_probs_b", "mlp.gate.e_score_correction_bias", Rows::parameter},
 };
 
 const Name* find(std::span<const Name> names, std::string_view stored) {
@@ -113,6 +118,9 @@ class Translation {
       case Rows::by_part:
         made.row_order = by_part_order(tensor);
         break;
+      case Rows::one_row:
+        if (made.shape.size() == 1) made.shape.insert(made.shape.begin(), 1);
+        break;
       case Rows::parameter:
         return put(full_name(name, found->name, ""), made);
       case Rows::each_expert:
@@ -168,32 +176,36 @@ class Translation {
          divisor, tensor.describe());
   }
 
-  /// Rows [heads][a][b][run] stored as [heads][b][a][run].
-  Order swapped(int64_t heads, int64_t a, int64_t b, int64_t run) {
-    Order& order = orders_[{heads, a, b, run}];
+  Order rotary_order(const StoredTensor& tensor, bool keys) {
+    const auto heads = config_[keys ? "num_key_value_heads" : "num_attention_heads"].get<int64_t>();
+    const int64_t size = rows_of(tensor, 2 * heads) / heads;
+    Order& order = orders_[{heads, size, 0, 0}];
     if (order) return order;
     auto rows = std::make_shared<std::vector<int64_t>>();
-    rows->reserve(static_cast<size_t>(heads * a * b * run));
-    for (int64_t head = 0; head < heads; ++head) {
-      for (int64_t i = 0; i < a; ++i) {
-        for (int64_t j = 0; j < b; ++j) {
-          for (int64_t r = 0; r < run; ++r) rows->push_back(((head * b + j) * a + i) * run + r);
-        }
-      }
+    for (int64_t row = 0; row < heads * size; ++row) {
+      const int64_t half = row % size / (size / 2), pair = row % (size / 2);
+      rows->push_back(row / size * size + 2 * pair + half);
     }
     return order = rows;
   }
 
-  Order rotary_order(const StoredTensor& tensor, bool keys) {
-    const auto heads = config_[keys ? "num_key_value_heads" : "num_attention_heads"].get<int64_t>();
-    const int64_t size = rows_of(tensor, 2 * heads) / heads;
-    return swapped(heads, 2, size / 2, 1);
-  }
-
   Order by_part_order(const StoredTensor& tensor) {
     const auto heads = config_["num_attention_heads"].get<int64_t>();
-    const int64_t size = rows_of(tensor, 3 * heads) / (3 * heads);
-    return swapped(1, heads, 3, size);
+    const auto groups = config_["num_key_value_heads"].get<int64_t>();
+    const int64_t parts = heads + 2 * groups, size = rows_of(tensor, parts) / parts;
+    if (heads % groups != 0) metadata_.refuse("attention.head_count_kv", fmt::format("a divisor of {}", heads));
+    Order& order = orders_[{parts, heads, size, 0}];
+    if (order) return order;
+    auto rows = std::make_shared<std::vector<int64_t>>();
+    const auto add = [&](int64_t part) {
+      for (int64_t r = 0; r < size; ++r) rows->push_back(part * size + r);
+    };
+    for (int64_t group = 0; group < groups; ++group) {
+      for (int64_t q = 0; q < heads / groups; ++q) add(group * (heads / groups) + q);
+      add(heads + group);
+      add(heads + groups + group);
+    }
+    return order = rows;
   }
 
   const GgufMetadata& metadata_;
@@ -211,6 +223,7 @@ GgufModel translate_gguf(const GgufMetadata& metadata, const GgufTensors& tensor
   const std::string type = metadata.string_or("general.architecture", "");
   for (const gguf::Architecture& architecture : gguf::architectures()) {
     if (type != architecture.name) continue;
+    if (!architecture.sign.empty() && tensors.find(architecture.sign) == tensors.end()) continue;
     Json config = std::move(gguf::Config(metadata, tensors, read, architecture).json);
     GgufTensors translated = gguf::Translation(metadata, tensors, architecture, config).run();
     return {std::move(config), std::move(translated)};
