@@ -76,8 +76,8 @@ class FormatFixture : public testing::TestWithParam<std::string> {
     folder_ = test::fixtures() / GetParam();
     expected_ = read_json(folder_ / "expected.json");
     model_ = test::fixture_model(GetParam());
-    // A GGUF file brings its tokenizer along: that of the base model.
-    rows_ = fixture_rows(fs::exists(folder_ / "tokenizer.json") ? folder_ : test::fixtures() / "base");
+    // A GGUF file brings its tokenizer along.
+    rows_ = fixture_rows(fs::exists(folder_ / "tokenizer.json") ? folder_ : model_);
     ASSERT_EQ(rows_.tokens_sha256, expected_.at("data").at("tokens_sha256").get<std::string>());
   }
 

@@ -1,4 +1,5 @@
 #include <cmath>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -6,6 +7,7 @@
 #include "formats/gguf/runtime.h"
 #include "forward/evaluate.h"
 #include "model/config.h"
+#include "support/gguf_writer.h"
 #include "support/support.h"
 #include "tokens/tokenizer.h"
 
@@ -51,6 +53,70 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, GgufArchitecture,
                                          "llama_rope_yarn", "mistral_nowindow", "mixtral_mxfp4_moe", "mixtral_nowindow",
                                          "qwen2_nowindow", "qwen3"),
                          [](const auto& info) { return std::string(info.param); });
+
+/// What llama.cpp's converter calls a tensor of a Llama.
+std::string gguf_name(std::string name) {
+  const std::pair<const char*, const char*> parts[] = {{"model.embed_tokens", "token_embd"},
+                                                       {"model.norm", "output_norm"},
+                                                       {"lm_head", "output"},
+                                                       {"model.layers", "blk"},
+                                                       {"input_layernorm", "attn_norm"},
+                                                       {"self_attn.q_proj", "attn_q"},
+                                                       {"self_attn.k_proj", "attn_k"},
+                                                       {"self_attn.v_proj", "attn_v"},
+                                                       {"self_attn.o_proj", "attn_output"},
+                                                       {"post_attention_layernorm", "ffn_norm"},
+                                                       {"mlp.gate_proj", "ffn_gate"},
+                                                       {"mlp.up_proj", "ffn_up"},
+                                                       {"mlp.down_proj", "ffn_down"}};
+  for (const auto& [from, to] : parts) {
+    if (const size_t at = name.find(from); at != std::string::npos) name.replace(at, std::strlen(from), to);
+  }
+  return name;
+}
+
+TEST(GgufModel, GivesTheVeryLogitsOfTheSafetensorsThatItWasMadeFrom) {
+  const Checkpoint base = Checkpoint::open(test::test_data() / "base");
+  const Json& config = base.config();
+  test::GgufWriter writer;
+  writer.add("general.architecture", "llama");
+  const auto add = [&](const char* key, const char* from) {
+    writer.add(std::string("llama.") + key, config.at(from).get<uint32_t>());
+  };
+  add("block_count", "num_hidden_layers");
+  add("embedding_length", "hidden_size");
+  add("feed_forward_length", "intermediate_size");
+  add("attention.head_count", "num_attention_heads");
+  add("attention.head_count_kv", "num_key_value_heads");
+  add("context_length", "max_position_embeddings");
+  writer.add("llama.attention.layer_norm_rms_epsilon", config.at("rms_norm_eps").get<float>());
+  const int64_t size = config.at("hidden_size").get<int64_t>() / config.at("num_attention_heads").get<int64_t>();
+  for (const auto& [name, tensor] : base.tensors()) {
+    const std::vector<float> values = read_floats(base, tensor);
+    const bool rotary = name.find("q_proj") != std::string::npos || name.find("k_proj") != std::string::npos;
+    const auto width = static_cast<size_t>(tensor.shape.back());
+    std::vector<float> moved = values;
+    for (int64_t row = 0; rotary && row < tensor.shape[0]; ++row) {
+      const int64_t half = row % size / (size / 2), pair = row % (size / 2);
+      std::copy_n(values.begin() + row * tensor.shape[1], width,
+                  moved.begin() + (row / size * size + 2 * pair + half) * tensor.shape[1]);
+    }
+    writer.tensor(gguf_name(name), {tensor.shape.begin(), tensor.shape.end()}, moved);
+  }
+  const test::TempDir dir;
+  writer.save(dir / "m.gguf");
+
+  std::vector<int32_t> ids;
+  for (int32_t i = 0; i < 64; ++i) ids.push_back(i * 37 % config.at("vocab_size").get<int32_t>());
+  ThreadPool pool(2);
+  const auto device = open_device("cpu", pool);
+  const auto logits = [&](const Checkpoint& checkpoint) {
+    const QuantConfig quant = QuantConfig::of(checkpoint);
+    const ModelSpec spec = read_model_spec(checkpoint);
+    return trace(*device, {&checkpoint, &quant, &spec}, ids, {}).logits;
+  };
+  EXPECT_EQ(logits(base), logits(Checkpoint::open(dir / "m.gguf")));
+}
 
 /// llama-perplexity's windows: 512 tokens each, begun with BOS, the second half scored.
 double llama_perplexity(const fs::path& model, const QuantConfig* runtime) {
