@@ -49,9 +49,12 @@ TEST_P(GgufArchitecture, GivesTheLogitsOfTheHuggingFaceModel) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, GgufArchitecture,
-                         testing::Values("gpt_oss_truncate", "llama", "llama_bias_tied_silu", "llama_rope_llama3",
-                                         "llama_rope_yarn", "mistral_nowindow", "mixtral_mxfp4_moe", "mixtral_nowindow",
-                                         "qwen2_nowindow", "qwen3"),
+                         testing::Values("gemma", "gemma2_scale", "gemma3_allswa", "glm4", "gpt_neox",
+                                         "gpt_oss_truncate", "granite", "granitemoe", "llama", "llama_bias_tied_silu",
+                                         "llama_rope_llama3", "llama_rope_yarn", "mistral_nowindow",
+                                         "mixtral_mxfp4_moe", "mixtral_nowindow", "nemotron", "olmo2", "phi3_longrope",
+                                         "phi3_nowindow", "qwen2_nowindow", "qwen3", "seed_oss", "smollm3_allrope",
+                                         "stablelm", "starcoder2_nowindow"),
                          [](const auto& info) { return std::string(info.param); });
 
 /// What llama.cpp's converter calls a tensor of a Llama.

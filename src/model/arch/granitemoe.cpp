@@ -10,6 +10,12 @@ MoeShape read_granite_moe(Keys& keys) {
 
 MoeSpec granite_moe(const Source& source, const Decoder& decoder, int64_t layer, const MoeShape& shape) {
   const std::string module = layer_name(decoder, layer, "block_sparse_moe");
+  // GGUF files have them one by one.
+  if (source.has_module(source.stored(module + ".experts.0"))) {
+    MoeShape alone = shape;
+    alone.router = "router.layer";
+    return moe(source, decoder, module, alone);
+  }
   MoeSpec moe;
   moe.router = source.linear(module + ".router.layer", shape.experts, decoder.hidden);
   moe.routing = shape.routing;

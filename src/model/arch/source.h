@@ -38,8 +38,8 @@ class Source {
   /// Finds the prefix under which this file stores the decoder, by the name of its embedding: "model." in a plain
   /// checkpoint of most architectures, `plain` in that of others.
   void locate(const std::string& embedding, const std::string& plain = "model.");
-  /// Plain weights of linears are stored as [in, out] in this architecture. Quantizers turn them round.
-  void expect_transposed() { transposed_ = true; }
+  /// Plain weights of linears are stored as [in, out] in this architecture. Quantizers and GGUF turn them round.
+  void expect_transposed() { transposed_ = !checkpoint.gguf(); }
   std::string stored(const std::string& name) const { return prefix_ + name; }
   /// Hugging Face name of the plain model.
   std::string dense(const std::string& name) const { return plain_ + name; }
