@@ -7,6 +7,8 @@ namespace assay {
 
 namespace {
 
+constexpr double kMostCounted = 0x1p53;  // a double knows every integer up to here
+
 OrderedJson clusters_json(const ClusterSums& clusters) {
   if (clusters.sum.empty()) return nullptr;
   return {{"sum", clusters.sum}, {"count", clusters.count}};
@@ -135,7 +137,7 @@ std::vector<JsonObject> objects(const JsonObject& json, const char* key) {
 std::vector<int64_t> counts(const JsonObject& json, const char* key) {
   std::vector<int64_t> out;
   for (const double x : numbers(json, key)) {
-    if (!(x >= 0 && x <= 0x1p53 && x == std::floor(x))) json.refuse(key, "a list of counts");
+    if (!(x >= 0 && x <= kMostCounted && x == std::floor(x))) json.refuse(key, "a list of counts");
     out.push_back(static_cast<int64_t>(x));
   }
   return out;
@@ -145,6 +147,9 @@ ClusterSums read_clusters(const JsonObject& json, const char* key) {
   const std::optional<JsonObject> clusters = json.object_if(key);
   if (!clusters) return {};
   const ClusterSums out{numbers(*clusters, "sum"), counts(*clusters, "count")};
+  double total = 0;
+  for (const int64_t count : out.count) total += static_cast<double>(count);
+  if (total > kMostCounted) clusters->refuse("count", "counts that can be added");
   if (out.sum.size() != out.count.size()) json.refuse(key, "as many counts as sums");
   return out;
 }
@@ -263,7 +268,7 @@ std::vector<double> numbers(const JsonObject& json, const char* key) {
 
 int64_t count_of(const JsonObject& json, const char* key) {
   const int64_t count = json.integer_or(key, 0);
-  if (count < 0) json.refuse(key, "a count");
+  if (count < 0 || count > static_cast<int64_t>(kMostCounted)) json.refuse(key, "a count");
   return count;
 }
 

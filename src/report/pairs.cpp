@@ -7,6 +7,8 @@ namespace assay {
 
 namespace {
 
+constexpr size_t kMostPaired = 500;
+
 const Comparison* comparison_of(const ModelResult& model) {
   return model.measured && model.measured->comparison ? &*model.measured->comparison : nullptr;
 }
@@ -49,6 +51,7 @@ ModelPair compare_models(const Result& result, size_t a, size_t b) {
 
 std::vector<ModelPair> all_pairs(const Result& result) {
   std::vector<ModelPair> pairs;
+  if (result.models.size() > kMostPaired) return pairs;
   for (size_t a = 0; a < result.models.size(); ++a) {
     if (!result.models[a].measured) continue;
     for (size_t b = a + 1; b < result.models.size(); ++b)

@@ -20,7 +20,7 @@ struct ModelPair {
 
 /// Nothing where a model has no measurement or the tokens differ.
 ModelPair compare_models(const Result& result, size_t a, size_t b);
-/// Of all models that were measured, a < b.
+/// Of all models that were measured, a < b. None where they are too many for anyone to read.
 std::vector<ModelPair> all_pairs(const Result& result);
 
 /// Places by mean NLL or KLD, best first; models that cannot be told from the best of their place share it. Of each

@@ -170,6 +170,25 @@ TEST(ScatterChart, DrawsNothingWithoutAnythingToDraw) {
   EXPECT_FALSE(layer_chart(LayerErrors(), {}));
 }
 
+TEST(Charts, SurviveNumbersThatNoRunGives) {
+  Result result = chart_result(3);
+  result.models[1].measured->ppl = 1e308;
+  result.models[2].measured->nll_se = 1e300;
+  result.models[2].measured->clusters = {};
+  result.models[2].measured->nll_df = 1;
+  Divergence& d = result.models[3].measured->comparison->divergence;
+  d.kld.mean = -1e308;
+  for (Quantile& q : d.quantiles) q.value = -q.value;
+  for (const ChartY y : {ChartY::ppl, ChartY::kld})
+    for (const bool log_y : {true, false}) {
+      ChartOptions options;
+      options.y = y;
+      options.log_y = log_y;
+      for (const auto chart : {scatter_chart, spread_chart, histogram_chart, combined_histogram_chart})
+        if (const auto drawing = chart(result, options)) expect_inside(*drawing);
+    }
+}
+
 TEST(ScatterChart, DrawsAReferenceAloneAsAPoint) {
   EXPECT_EQ(scatter_chart(chart_result(0), {})->markers.size(), 1U);
 }
@@ -278,9 +297,9 @@ TEST(LayerChart, HasAPanelForEachKindOfLinear) {
     ChartOptions options;
     options.width = width;
     const Drawing drawing = *layer_chart(errors, options);
-    EXPECT_TRUE(has_text(drawing, "weights of self_attn.q_proj"));
-    EXPECT_TRUE(has_text(drawing, "weights of mlp.experts.*.up_proj"));
-    EXPECT_FALSE(has_text(drawing, "hidden state, with this alone from the model: self_attn.q_proj"));
+    EXPECT_TRUE(has_text(drawing, "self_attn.q_proj, weights"));
+    EXPECT_TRUE(has_text(drawing, "mlp.experts.*.up_proj, weights"));
+    EXPECT_FALSE(has_text(drawing, "self_attn.q_proj, alone"));
     expect_inside(drawing);
   }
 }

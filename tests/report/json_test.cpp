@@ -166,6 +166,8 @@ TEST(ResultsFromJson, RefusesWhatIsNoReport) {
   refused([](Json& j) { j["models"][1]["mean_nll"] = nullptr; }, "mean_nll");
   refused([](Json& j) { j["models"][1]["clusters"]["count"] = {1}; }, "clusters");
   refused([](Json& j) { j["models"][1]["clusters"]["count"][0] = -1; }, "count");
+  refused([](Json& j) { j["models"][1]["clusters"]["count"] = {9e15, 9e15}; }, "added");
+  refused([](Json& j) { j["models"][2]["kld"]["histogram"]["above"] = INT64_MAX; }, "count");
   refused([](Json& j) { j["models"][2]["kld"]["histogram"]["counts"] = {1, 2}; }, "bins");
   refused([](Json& j) { j["models"][2]["kld"]["view"][0]["model"] = {{1, 2}}; }, "probability");
   refused([](Json& j) { j["models"][2]["kld"]["row_mean"] = {1}; }, "2 rows");

@@ -71,10 +71,10 @@ class LayerChart {
         errors_(errors),
         frame_(options.width, options.title.empty() ? "Error of each layer" : options.title,
                errors.model + " against " + errors.reference,
-               {{"hidden state, with one layer alone from the model", series_color(0)},
-                {"hidden state, with all layers up to this", series_color(1)},
+               {{"hidden state: this layer alone", series_color(0)},
+                {"all layers up to this", series_color(1)},
                 {"weights", series_color(2)},
-                {"hidden state, with one linear alone from the model", series_color(4)}}),
+                {"hidden state: one linear alone", series_color(4)}}),
         layers_(static_cast<double>(errors.layers.size())) {}
 
   bool draw() {
@@ -85,14 +85,15 @@ class LayerChart {
     }
     bool any = hidden_panel(own, cumulative);
     for (const auto& [value, what, color] :
-         {std::tuple{&LayerErrors::Linear::weight, "weights of ", 2},
-          {&LayerErrors::Linear::output, "hidden state, with this alone from the model: ", 4}})
+         {std::tuple{&LayerErrors::Linear::weight, ", weights", 2}, {&LayerErrors::Linear::output, ", alone", 4}})
       for (const Row& row : rows_of(errors_, value)) {
-        bar_panel(what + row.name, row.values, color);
+        bar_panel(row.name + what, row.values, color);
         any = true;
       }
     layer_numbers();
-    frame_.caption(options_, "Relative to the reference. Each panel has its own scale.");
+    frame_.caption(options_,
+                   "Errors relative to the reference. Alone: that part comes from the model, everything else from the "
+                   "reference. Each panel has its own scale.");
     return any;
   }
 
@@ -122,7 +123,7 @@ class LayerChart {
   bool hidden_panel(const std::vector<double>& own, const std::vector<double>& cumulative) {
     const double top = std::max(largest(own), largest(cumulative));
     if (top <= 0) return false;
-    const Box panel = begin_panel("hidden state after the layer", frame_.scale().narrow ? 130 : 200);
+    const Box panel = begin_panel("hidden state", frame_.scale().narrow ? 130 : 200);
     const Axis y(0, top, panel.bottom, panel.top + 4, false, 0);
     scale_text(panel, top);
     bars(panel, y, own, 0, "this layer alone");

@@ -10,6 +10,7 @@ namespace assay {
 namespace {
 
 constexpr size_t kMostNames = 70;
+constexpr size_t kMostNumbers = 400;
 constexpr size_t kMostStacked = 8;  // names at one place
 constexpr double kKeyColumn = 360;
 
@@ -93,7 +94,7 @@ void PointLabels::draw(const LabelField& field) {
     std::sort(cluster.begin(), cluster.end(), [&](size_t a, size_t b) { return number_[a] < number_[b]; });
     labels.push_back(number_label(cluster));
   }
-  draw(field, groups, labels, false);
+  if (groups.size() <= kMostNumbers) draw(field, groups, labels, false);
 }
 
 /// `all`: draws nothing, and returns false, unless there is room for each.

@@ -14,6 +14,8 @@ namespace assay {
 
 namespace {
 
+constexpr double kMostDrawn = 1e100;  // beyond, the arithmetic of axes would overflow
+
 struct DataPoint {
   ChartName name;
   int color = 0;
@@ -37,7 +39,8 @@ std::vector<DataPoint> collect(const Result& result, const ChartOptions& options
     p.color = colors.at(p.name.family);
     p.x = options.x == ChartX::bpw ? chart_bpw(model) : chart_vram(model);
     p.y = options.y == ChartY::ppl ? model.measured->ppl : chart_kld(model);
-    if (!std::isfinite(p.x) || !std::isfinite(p.y) || p.x > options.max_x || p.y > options.max_y) continue;
+    if (!(std::abs(p.x) < kMostDrawn && std::abs(p.y) < kMostDrawn)) continue;
+    if (p.x > options.max_x || p.y > options.max_y) continue;
     if (options.log_y && p.y <= 0) continue;
     p.bar = options.y == ChartY::ppl ? ppl_interval(result, i, baseline) : kld_interval(model);
     p.tooltip = summary_of(model);
@@ -69,8 +72,9 @@ std::vector<Mark> marks_of(const Result& result, const ChartOptions& options) {
     if (options.y == ChartY::kld && model.role == ModelRole::noise_floor && model.has_comparison())
       marks.push_back({chart_kld(model), fmt::format("noise floor  {}", kld_text(chart_kld(model)))});
   }
-  std::erase_if(
-      marks, [&](const Mark& m) { return !std::isfinite(m.y) || m.y > options.max_y || (options.log_y && m.y <= 0); });
+  std::erase_if(marks, [&](const Mark& m) {
+    return !(std::abs(m.y) < kMostDrawn) || m.y > options.max_y || (options.log_y && m.y <= 0);
+  });
   return marks;
 }
 
@@ -150,14 +154,15 @@ class Scatter {
       high = std::max(high, y);
     };
     for (const DataPoint& p : points_) include(p.y);
-    const double least = low - (high - low) / 2, most = high + (high - low) / 2;
+    const double span = high - low;
+    for (const Mark& m : marks_)
+      if (options_.log_y || span == 0 || std::abs(m.y - low) < 3 * span) include(m.y);
+    const double room = high > low ? (high - low) / 2 : INFINITY, least = low - room, most = high + room;
     for (const DataPoint& p : points_) {  // bars may widen the axis, but not rule it
-      if (options_.log_y || std::isnan(p.bar.low)) continue;
+      if (options_.log_y || !has_bar(p)) continue;
       include(std::max(p.bar.low, least));
       include(std::min(p.bar.high, most));
     }
-    for (const Mark& m : marks_)
-      if (options_.log_y || std::abs(m.y - low) < 3 * (high - low) || high == low) include(m.y);
     return {low, high, panel_.bottom, panel_.top, options_.log_y, 0.08};
   }
 
@@ -197,9 +202,11 @@ class Scatter {
     }
   }
 
+  static bool has_bar(const DataPoint& p) { return std::isfinite(p.bar.low) && std::isfinite(p.bar.high); }
+
   void draw_bars(LabelField& field) {
     for (const DataPoint& p : points_) {
-      if (std::isnan(p.bar.low) || p.bar.low == p.bar.high) continue;
+      if (!has_bar(p) || p.bar.low == p.bar.high) continue;
       const double top = std::max(y_.at(std::min(p.bar.high, y_.high())), panel_.top);
       const double bottom = p.bar.low <= y_.low() ? panel_.bottom : y_.at(p.bar.low);
       any_bar_ = true;

@@ -40,7 +40,8 @@ std::vector<SpreadPoint> collect(const Result& result, const ChartOptions& optio
                         .mean = d.kld.mean,
                         .tooltip = summary_of(model)};
     if (!std::isfinite(p.x) || p.x > options.max_x || !(p.mean > 0) || p.mean > options.max_y) continue;
-    if (!(p.p25 > 0 && std::isfinite(p.p90))) continue;  // a logarithmic axis has no zero
+    if (!(p.p25 > 0 && p.median >= p.p25 && p.p75 >= p.median && p.p90 >= p.p75 && std::isfinite(p.p90)))
+      continue;  // a logarithmic axis has no zero
     points.push_back(p);
   }
   std::sort(points.begin(), points.end(), [](const SpreadPoint& a, const SpreadPoint& b) {

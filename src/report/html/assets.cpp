@@ -45,7 +45,7 @@ details summary{cursor:pointer;color:var(--subtitle);margin:6px 0 12px}
 #tip .hit{color:var(--t2);font-weight:600}
 code{font-family:ui-monospace,"DejaVu Sans Mono",monospace;font-size:.92em;overflow-wrap:anywhere}
 mark{background:color-mix(in srgb,var(--s1) 55%,transparent);color:inherit;border-radius:3px}
-.worst td{white-space:normal} .worst .ctx{white-space:pre-wrap;overflow-wrap:anywhere;min-width:28ch}
+.worst .ctx{white-space:pre-wrap;overflow-wrap:anywhere;min-width:28ch}
 dl{display:grid;grid-template-columns:minmax(130px,230px) 1fr;gap:4px 18px;margin:0} dt{color:var(--subtitle)} dd{margin:0;overflow-wrap:anywhere}
 @media(max-width:700px){header,main,footer{padding-left:12px;padding-right:12px}h1{font-size:21px}
 .chart .wide{display:none}.chart .narrow{display:block}.name{max-width:17ch}th,td{padding:5px 7px}dl{grid-template-columns:1fr}dt{margin-top:6px}}

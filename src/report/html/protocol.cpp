@@ -31,6 +31,7 @@ std::string protocol_text(const std::string& protocol) {
   if (protocol == "P1") return "P1: blank rows dropped, the others joined with two newlines (compare_q)";
   if (protocol == "P2") return "P2: all rows joined with two newlines";
   if (protocol == "P3") return "P3: the bytes of the file (llama.cpp)";
+  if (protocol == "llama.cpp") return "llama.cpp: the bytes of the file, scored as llama-perplexity does";
   return protocol;
 }
 

@@ -43,7 +43,7 @@ std::string text_section(const Result& result) {
   OrderedJson data = OrderedJson::array();
   std::string options;
   for (const ModelResult& model : result.models) {
-    if (!model.ok() || !model.has_comparison()) continue;
+    if (!model.ok() || !model.has_comparison() || model.role == ModelRole::noise_floor) continue;
     const Comparison& c = *model.measured->comparison;
     if (c.view.empty() && c.worst.empty()) continue;
     options += "<option value=\"" + std::to_string(data.size()) + "\">" + html_escaped(model.label) + "</option>";
