@@ -93,10 +93,22 @@ void finish_cohere2(Config& config) {
   window_all_but_every(config, 4);
 }
 
+void finish_ernie4_5(Config& config) {
+  config.json["use_bias"] = config.stores("blk.0.attn_q.bias");
+  for (const char* key : {"attention_bias", "mlp_bias"}) config.json.erase(key);
+}
+
+/// Only the larger one has windows.
+void finish_exaone4(Config& config) {
+  if (config.has("attention.sliding_window")) window_all_but_every(config, 4);
+}
+
 void finish_falcon(Config& config) {
-  const int64_t kv_heads = config.json["num_key_value_heads"];
-  const bool groups = config.stores("blk.0.attn_norm_2.weight");
+  const int64_t kv_heads = config.json["num_key_value_heads"], heads = config.json["num_attention_heads"];
+  const bool two_norms = config.stores("blk.0.attn_norm_2.weight");
+  const bool groups = two_norms || (kv_heads > 1 && kv_heads < heads);
   config.json["new_decoder_architecture"] = groups;
+  if (groups) config.json["num_ln_in_parallel_attn"] = two_norms ? 2 : 1;
   config.json["multi_query"] = kv_heads == 1;
   config.json["num_kv_heads"] = kv_heads;
 }
@@ -130,6 +142,8 @@ void finish_glm4_moe(Config& config) {
   config.copy("leading_dense_block_count", "first_k_dense_replace");
   config.copy("expert_weights_scale", "routed_scaling_factor");
   config.copy("expert_weights_norm", "norm_topk_prob");
+  config.copy("expert_group_count", "n_group");
+  config.copy("expert_group_used_count", "topk_group");
   config.json["use_qk_norm"] = config.stores("blk.0.attn_q_norm.weight");
 }
 constexpr Name kGlm4Moe[] = {
@@ -208,6 +222,7 @@ void finish_olmo(Config& config) {
   config.copy("attention.clamp_kqv", "clip_qkv");
 }
 void finish_olmoe(Config& config) {
+  config.copy("attention.clamp_kqv", "clip_qkv");
   config.copy("expert_count", "num_experts");
   config.copy("expert_used_count", "num_experts_per_tok");
   config.json["norm_topk_prob"] = false;
@@ -279,6 +294,8 @@ std::span<const Architecture> architectures() {
       {.name = "arcee", .model_type = "arcee", .activation = "relu2", .rotary_rows = true},
       {.name = "command-r", .model_type = "cohere", .norm_eps = "layer_norm_eps", .finish = finish_cohere},
       {.name = "cohere2", .model_type = "cohere2", .norm_eps = "layer_norm_eps", .finish = finish_cohere2},
+      {.name = "ernie4_5", .model_type = "ernie4_5", .finish = finish_ernie4_5},
+      {.name = "exaone4", .model_type = "exaone4", .names = kOlmo2, .finish = finish_exaone4},
       {.name = "falcon",
        .model_type = "falcon",
        .activation = "gelu",
