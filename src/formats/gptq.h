@@ -8,8 +8,10 @@ namespace assay {
 // the bits mean:
 //
 //   gptq      zero points minus one; 2, 3, 4, 8 bits as streams. Also where the config names no format
-//   gptq_v2   zero points as they are
+//   gptq_v2   zero points as they are; 2, 3, 4, 8 bits as streams
 //   gptq_p    zero points as they are; 2 to 8 bits, planar, which differs for 3, 5, 6, 7
+//
+// 5, 6 and 7 bits have no other layout: GPTQModel takes them for gptq_p whatever the config says.
 //
 //   config: bits, group_size (-1: the whole row), dynamic: {pattern: {bits, group_size}}, each pattern to match from
 //   the start of the module's name; "-:" in front leaves modules plain.

@@ -37,7 +37,7 @@ Marlin24::Marlin24(const Module& module) : Weight(module) {
 
 /// 64 rows of the matrix.
 struct Marlin24::Block {
-  std::vector<float> codes;    // C: [64, cols / 2], less 2^(b-1)
+  std::vector<int8_t> codes;   // C: [cols / 32, 64, 16], less 2^(b-1); tile by tile, as it is stored
   std::vector<uint16_t> meta;  // [cols / 32, 128]
   std::vector<float> scales;   // [groups, 64], in the order of rows
 };
@@ -71,18 +71,21 @@ Marlin24::Block Marlin24::read_block(int64_t number) const {
   return {read_codes(number), read_columns<uint16_t>(checkpoint, *meta_, number * 128, 128), read_scales(number)};
 }
 
-std::vector<float> Marlin24::read_codes(int64_t number) const {
+std::vector<int8_t> Marlin24::read_codes(int64_t number) const {
   static const std::vector<Place> kPlaces4 = places<4>(), kPlaces8 = places<8>();
   const std::vector<Place>& order = bits_ == 4 ? kPlaces4 : kPlaces8;
   const int64_t words = 32 * bits_, per_word = 32 / bits_;
   const auto packed = read_columns<uint32_t>(module_.checkpoint(), *codes_, number * words, words);
-  std::vector<float> codes(kBlock * cols_ / 2);
+  std::vector<int8_t> codes(kBlock * cols_ / 2);
+  const int offset = 1 << (bits_ - 1);
   for (int64_t tile = 0; tile < cols_ / 32; ++tile) {
     const Place* place = order.data();
+    int8_t* out = codes.data() + tile * kBlock * 16;
     for (int64_t i = 0; i < words; ++i) {
       uint32_t word = packed[tile * words + i];
       for (int64_t field = 0; field < per_word; ++field, ++place, word >>= bits_) {
-        codes[place->row * (cols_ / 2) + tile * 16 + place->col] = signed_field(word & ((1u << bits_) - 1), bits_);
+        const auto code = static_cast<int>(word & ((1u << bits_) - 1));
+        out[place->row * 16 + place->col] = static_cast<int8_t>(code - offset);
       }
     }
   }
@@ -116,8 +119,8 @@ void Marlin24::decode(int64_t begin, int64_t end, float* out) const {
 
 void Marlin24::expand(const Block& block, int64_t row, float* w) const {
   const int r = static_cast<int>(row % kBlock);
-  const float* code = block.codes.data() + r * (cols_ / 2);
   for (int64_t sixteen = 0; sixteen < cols_ / 16; ++sixteen) {
+    const int8_t* code = block.codes.data() + (sixteen / 2 * kBlock + r) * 16 + sixteen % 2 * 8;
     const unsigned word = block.meta[meta_index(r, sixteen)];
     const float scale = block.scales[16 * sixteen / group_size_ * kBlock + r];
     for (int four = 0; four < 4; ++four, code += 2, w += 4) {
@@ -127,8 +130,8 @@ void Marlin24::expand(const Block& block, int64_t row, float* w) const {
              meta_->name, row, 16 * sixteen + 4 * four, 16 * sixteen + 4 * four + 3, place, next);
       }
       std::fill_n(w, 4, 0.0f);
-      w[place] = code[0] * scale;
-      w[next] = code[1] * scale;
+      w[place] = static_cast<float>(code[0]) * scale;
+      w[next] = static_cast<float>(code[1]) * scale;
     }
   }
 }

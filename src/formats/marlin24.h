@@ -33,7 +33,7 @@ class Marlin24 : public compressed_tensors::Weight {
   struct Block;
   /// Rows [64 * number, 64 * number + 64).
   Block read_block(int64_t number) const;
-  std::vector<float> read_codes(int64_t number) const;
+  std::vector<int8_t> read_codes(int64_t number) const;
   std::vector<float> read_scales(int64_t number) const;
   void expand(const Block& block, int64_t row, float* w) const;
 

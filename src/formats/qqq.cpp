@@ -48,6 +48,10 @@ Qqq::Qqq(const Module& module) : StoredWeight(module) {
   channel_ = &module.expect("s_channel", {DType::F32}, {1, rows_});
   if (config.group_size != -1 && config.group_size < cols_) {
     group_size_ = config.group_size;
+    if (group_size_ % 16 != 0) {
+      module.refuse(
+          fmt::format("{} says groups of {}; expected a multiple of 16", module.config().where(), group_size_));
+    }
     group_ = &module.expect("s_group", {DType::F16}, {ceil_div(cols_, group_size_), rows_});
   } else if (module.has("s_group")) {
     module.refuse(fmt::format("{} says whole rows, but s_group is stored", module.config().where()));
@@ -72,24 +76,35 @@ void Qqq::decode_block(int64_t number, int64_t begin, int64_t end, float* out) c
   const std::vector<float> groups = group_ ? group_scales(number) : std::vector<float>();
   for (int64_t row = begin; row < end; ++row, out += cols_) {
     const int64_t r = row % kBlock;
-    unpack(words, r, out);
     if (!group_) {
-      for (int64_t i = 0; i < cols_; ++i) out[i] = out[i] * channel[r];
+      expand(words, r, 0, cols_ / 16, code_values(nullptr, channel[r]), out);
       continue;
     }
     for (int64_t first = 0, group = 0; first < cols_; first += group_size_, ++group) {
-      const float scale = groups[group * kBlock + r];
       const int64_t last = std::min(first + group_size_, cols_);
-      for (int64_t i = first; i < last; ++i) {
-        // Clamped first, since only small numbers can be rounded; the limits are integers.
-        out[i] = round_to_integer(clamp_code(out[i] * scale, {-128, 127})) * channel[r];
-      }
+      expand(words, r, first / 16, last / 16, code_values(&groups[group * kBlock + r], channel[r]), out + first);
     }
   }
 }
 
-/// Codes of output `row` of 64: q - 8, or with whole rows 16 q.
-void Qqq::unpack(const ColumnWords& words, int64_t row, float* w) const {
+/// What each of the 16 codes means; `group`: the scale of a group, null with whole rows.
+std::array<float, 16> Qqq::code_values(const float* group, float channel) {
+  std::array<float, 16> values;
+  for (uint32_t code = 0; code < 16; ++code) {
+    if (group) {
+      // Clamped first, since only small numbers can be rounded; the limits are integers.
+      values[code] = round_to_integer(clamp_code(signed_field(code, 4) * *group, {-128, 127})) * channel;
+    } else {
+      // Two's complement is the offset by 8 of the code with its top bit flipped.
+      values[code] = 16 * signed_field(code ^ 8, 4) * channel;
+    }
+  }
+  return values;
+}
+
+/// Columns [16 begin, 16 end) of output `row` of 64.
+void Qqq::expand(const ColumnWords& words, int64_t row, int64_t begin, int64_t end, const std::array<float, 16>& values,
+                 float* w) const {
   const std::array<int, 8>& nibble = group_ ? kGrouped : kWhole;
   const int64_t half = row % 16 / 8;
   int shift[4];
@@ -98,12 +113,9 @@ void Qqq::unpack(const ColumnWords& words, int64_t row, float* w) const {
     shift[k] = 4 * nibble[4 * half + k];
     word[k] = words.row(4 * (4 * (row % 8) + k) + row / 16);
   }
-  // Two's complement is the offset by 8 of the code with its top bit flipped.
-  const uint32_t flip = group_ ? 0 : 8;
-  const float factor = group_ ? 1 : 16;
-  for (int64_t tile = 0; tile < cols_ / 16; ++tile) {
+  for (int64_t tile = begin; tile < end; ++tile) {
     for (int k = 0; k < 4; ++k, w += 4) {
-      for (int e = 0; e < 4; ++e) w[e] = factor * signed_field((word[k][tile] >> shift[e] & 15) ^ flip, 4);
+      for (int e = 0; e < 4; ++e) w[e] = values[word[k][tile] >> shift[e] & 15];
     }
   }
 }

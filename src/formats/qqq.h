@@ -37,7 +37,9 @@ class Qqq : public StoredWeight {
  private:
   /// Outputs [64 * number, 64 * number + 64).
   void decode_block(int64_t number, int64_t begin, int64_t end, float* out) const;
-  void unpack(const ColumnWords& words, int64_t row, float* w) const;
+  static std::array<float, 16> code_values(const float* group, float channel);
+  void expand(const ColumnWords& words, int64_t row, int64_t begin, int64_t end, const std::array<float, 16>& values,
+              float* w) const;
   std::array<float, kBlock> channel_scales(int64_t number) const;
   std::vector<float> group_scales(int64_t number) const;
 

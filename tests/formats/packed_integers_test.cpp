@@ -139,6 +139,30 @@ TEST(Gptq, RefusesBitsThatAreNotThoseOfTheTensorsOrDoNotExist) {
   expect_says(made.error(), {"bits", "2 to 8"});
 }
 
+TEST(Gptq, FiveToSevenBitsArePlanarWhateverTheConfigSays) {
+  ASSAY_REQUIRE_FIXTURES();
+  const std::filesystem::path folder = test::fixtures() / "gptq/planar_2to7";
+  const test::TempDir plain;
+  std::string config = test::read_text(folder / "config.json");
+  for (size_t at = 0; (at = config.find("\"gptq_p\"", at)) != std::string::npos;) config.replace(at, 8, "\"gptq\"");
+  test::write_text(plain / "config.json", config);
+  std::filesystem::create_symlink(folder / "model.safetensors", plain / "model.safetensors");
+  const Checkpoint declared = Checkpoint::open(folder), denied = Checkpoint::open(plain.path());
+  const QuantConfig planar = QuantConfig::of(declared), stream = QuantConfig::of(denied);
+  const auto decoded = [](const Checkpoint& checkpoint, const QuantConfig& quant, const std::string& module) {
+    const auto weight = open_weight(Module(checkpoint, quant, module));
+    std::vector<float> values(weight->rows() * weight->cols());
+    weight->decode(0, weight->rows(), values.data());
+    return values;
+  };
+  for (const char* module : {"model.layers.0.self_attn.q_proj", "model.layers.0.mlp.down_proj",
+                             "model.layers.1.self_attn.q_proj", "lm_head"}) {  // 5, 6, 7, 6 bits
+    EXPECT_EQ(decoded(denied, stream, module), decoded(declared, planar, module)) << module;
+  }
+  const char* three_bits = "model.layers.1.mlp.down_proj";
+  EXPECT_NE(decoded(denied, stream, three_bits), decoded(declared, planar, three_bits));
+}
+
 TEST(Gptq, RefusesFormatsByName) {
   for (const char* extra : {R"("checkpoint_format":"marlin")", R"("is_marlin_format":true)"}) {
     Gptq4 made;
@@ -301,7 +325,7 @@ TEST(Qqq, NamesWhatIsWrong) {
   writer.fill<int32_t>("m.B", DType::I32, {1, 128}, 0);
   expect_says(error_of(kQqqRows, writer), {"m.s_channel is missing"});
   writer.fill<float>("m.s_channel", DType::F32, {1, 64}, 1);
-  expect_says(error_of(R"({"quant_method":"qqq","bits":4,"group_size":8})", writer), {"m.s_group is missing"});
+  expect_says(error_of(R"({"quant_method":"qqq","bits":4,"group_size":8})", writer), {"groups of 8", "multiple of 16"});
   writer.fill<uint16_t>("m.s_group", DType::F16, {1, 64}, kOne);
   expect_says(error_of(kQqqRows, writer), {"whole rows, but s_group"});
   expect_says(error_of(R"({"quant_method":"qqq","bits":8})", writer), {"bits", "only width"});

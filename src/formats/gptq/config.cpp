@@ -54,6 +54,7 @@ ColumnPacked::Layout Config::layout_of(const std::string& module) const {
   layout.where = where_;
   layout.planar = format_ == "gptq_p";
   layout.zeros_minus_one = format_ == "gptq";
+  layout.odd_is_planar = true;
   for (const auto& [pattern, scheme] : overrides_) {
     if (pattern.matches_start(module)) layout.schemes.push_back(scheme);
   }

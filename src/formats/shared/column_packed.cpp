@@ -117,9 +117,9 @@ ColumnPacked::ColumnPacked(const Module& module, Layout layout) : StoredWeight(m
   bits_ = static_cast<int>(scheme->bits);
   rows_ = outputs;
   // Without g_idx the words are the only trace of the number of columns.
-  cols_ = group_index_     ? group_index_->shape[0]
-          : layout_.planar ? codes_->shape[0] / bits_ * 32
-                           : codes_->shape[0] * word_bits_ / bits_;
+  cols_ = group_index_    ? group_index_->shape[0]
+          : planar(bits_) ? codes_->shape[0] / bits_ * 32
+                          : codes_->shape[0] * word_bits_ / bits_;
   const int64_t even = cols_ % groups_ == 0 ? cols_ / groups_ : 0;
   group_size_ = std::min(scheme->group_size.value_or(even), cols_);
   if (group_size_ < 0) group_size_ = cols_;
@@ -133,17 +133,17 @@ ColumnPacked::ColumnPacked(const Module& module, Layout layout) : StoredWeight(m
 }
 
 int64_t ColumnPacked::words_for(int64_t codes, int64_t bits) const {
-  return layout_.planar ? ceil_div(codes, 32) * bits : ceil_div(codes * bits, word_bits_);
+  return planar(bits) ? ceil_div(codes, 32) * bits : ceil_div(codes * bits, word_bits_);
 }
 
 bool ColumnPacked::fits(const Scheme& scheme, int64_t outputs) const {
   if (scheme.bits < 2 || scheme.bits > kMostBits) return false;
   // No tool packs codes that straddle words, or planes, into anything but 32-bit words.
-  if (word_bits_ != 32 && (layout_.planar || !divides_words(scheme.bits))) return false;
+  if (word_bits_ != 32 && (planar(scheme.bits) || !divides_words(scheme.bits))) return false;
   const int64_t height = codes_->shape[0];
-  const bool columns_fit = group_index_     ? words_for(group_index_->shape[0], scheme.bits) == height
-                           : layout_.planar ? height % scheme.bits == 0
-                                            : height * word_bits_ >= scheme.bits;
+  const bool columns_fit = group_index_          ? words_for(group_index_->shape[0], scheme.bits) == height
+                           : planar(scheme.bits) ? height % scheme.bits == 0
+                                                 : height * word_bits_ >= scheme.bits;
   return columns_fit && zeros_->shape[1] == words_for(outputs, scheme.bits);
 }
 
@@ -171,14 +171,14 @@ void ColumnPacked::read_zero_points(int64_t begin, int64_t end, ScaleGrid::Rows&
   const int64_t first = words_for(base, bits_), length = words_for(end, bits_) - first;
   std::vector<uint32_t> words(ceil_div(length * bytes, 4));
   std::vector<float> zeros(count);
-  const auto unpack = (layout_.planar ? kUnpackPlanar : kUnpackStream)[bits_];
-  const bool by_field = layout_.zeros_minus_one && !divides_words(bits_);
+  const auto unpack = (planar(bits_) ? kUnpackPlanar : kUnpackStream)[bits_];
+  const bool by_field = zeros_minus_one() && !divides_words(bits_);
   const float top = signed_field((1u << bits_) - 1, bits_), bottom = signed_field(0, bits_);
   scales.zeros.resize(scales.scales.size());
   for (int64_t group = 0; group < groups_; ++group) {
     module_.checkpoint().read(*zeros_, (group * zeros_->shape[1] + first) * bytes,
                               std::as_writable_bytes(std::span(words)).first(length * bytes));
-    if (layout_.zeros_minus_one && !by_field) add_one_to_words(words, bits_, word_bits_);
+    if (zeros_minus_one() && !by_field) add_one_to_words(words, bits_, word_bits_);
     unpack(words.data(), static_cast<int64_t>(words.size()), count, zeros.data());
     for (int64_t row = begin; row < end; ++row) {
       const float zero = zeros[row - base];
@@ -211,7 +211,7 @@ void ColumnPacked::decode(int64_t begin, int64_t end, float* out) const {
       read_column_scales(module_, *scales_, begin, end, cols_, std::max<int64_t>(group_size_, 1), groups_);
   scales.column_groups = std::move(column_groups);
   read_zero_points(begin, end, scales);
-  const auto unpack = (layout_.planar ? kUnpackPlanar : kUnpackStream)[bits_];
+  const auto unpack = (planar(bits_) ? kUnpackPlanar : kUnpackStream)[bits_];
   const ColumnWords codes = read_columns(module_.checkpoint(), *codes_, begin, end);
   for (int64_t row = begin; row < end; ++row) {
     float* w = out + (row - begin) * cols_;

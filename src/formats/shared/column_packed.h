@@ -33,6 +33,7 @@ class ColumnPacked : public StoredWeight {
     std::vector<Scheme> schemes;
     bool planar = false;
     bool zeros_minus_one = false;  // z - 1 is stored
+    bool odd_is_planar = false;    // 5, 6, 7 bits are planar with zero points as they are, whatever else is said
     std::string where;             // for messages
   };
 
@@ -42,6 +43,8 @@ class ColumnPacked : public StoredWeight {
   ColumnPacked(const Module& module, Layout layout);
 
  private:
+  bool planar(int64_t bits) const { return layout_.planar || (layout_.odd_is_planar && bits >= 5 && bits <= 7); }
+  bool zeros_minus_one() const { return layout_.zeros_minus_one && !planar(bits_); }
   bool fits(const Scheme& scheme, int64_t outputs) const;
   [[noreturn]] void refuse_schemes() const;
   int64_t words_for(int64_t codes, int64_t bits) const;
