@@ -1,8 +1,10 @@
 // Decoding speed of every format in some checkpoints: GB/s of float32 written, beside a float32 copy of the same size.
-//   bench_decode [--threads 2] MODEL...
+//   bench_decode [--threads 2] [--enlarge] MODEL...
 // The largest matrix of each format is decoded over and over in panels of up to 2048 rows, as the CPU device does it.
-// Matrices that fit in the caches flatter the copy.
+// Matrices that fit in the caches flatter the copy, so --enlarge first makes a 4096 x 14336 matrix of each, by
+// repeating what is stored, where the format lets it.
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -12,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "enlarge.h"
 #include "model/config.h"
 #include "model/linears.h"
 
@@ -58,10 +61,36 @@ void measure(const std::string& model, const StoredWeight& weight, ThreadPool& p
              gigabytes / decode, copy / decode, model);
 }
 
+constexpr int64_t kRows = 4096, kCols = 14336;
+
+/// False, with the reason on stderr, where the format does not let its tensors be repeated.
+bool measure_enlarged(const std::string& model, const Checkpoint& checkpoint, const QuantConfig& quant,
+                      const StoredWeight& weight, ThreadPool& pool) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::temp_directory_path() / fmt::format("bench_decode_{}", getpid());
+  try {
+    enlarge(checkpoint, quant, weight, kRows, kCols, folder);
+    const Checkpoint made = Checkpoint::open(folder);
+    const QuantConfig config = QuantConfig::of(made);
+    const auto large =
+        open_weight(Module(made, config, weight.name(), Module::Kind::linear, Module::Size{kRows, kCols}));
+    if (large->rows() != kRows || large->cols() != kCols) fail("it became {} x {}", large->rows(), large->cols());
+    measure(model, *large, pool);
+  } catch (const Error& error) {
+    fmt::print(stderr, "{}: {}: not enlarged: {}\n", model, weight.format(), error.what());
+    fs::remove_all(folder);
+    return false;
+  }
+  fs::remove_all(folder);
+  return true;
+}
+
 void run(int argc, char** argv) {
   int threads = 2, first = 1;
   if (argc > 2 && std::string(argv[1]) == "--threads") threads = std::stoi(argv[2]), first = 3;
-  if (first >= argc) fail("usage: bench_decode [--threads 2] MODEL...");
+  const bool large = first < argc && std::string(argv[first]) == "--enlarge";
+  if (large) ++first;
+  if (first >= argc) fail("usage: bench_decode [--threads 2] [--enlarge] MODEL...");
   ThreadPool pool(threads);
   for (int i = first; i < argc; ++i) {
     const Checkpoint checkpoint = Checkpoint::open(argv[i]);
@@ -75,7 +104,10 @@ void run(int argc, char** argv) {
         if (!slot || weight->rows() * weight->cols() > slot->rows() * slot->cols()) slot = std::move(weight);
       });
     }
-    for (const auto& [format, weight] : largest) measure(checkpoint.path().filename().string(), *weight, pool);
+    for (const auto& [format, weight] : largest) {
+      const std::string model = checkpoint.path().filename().string();
+      if (!large || !measure_enlarged(model, checkpoint, quant, *weight, pool)) measure(model, *weight, pool);
+    }
   }
 }
 
