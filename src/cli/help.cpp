@@ -247,7 +247,15 @@ Example:
 
 constexpr const char* kFormats = R"(The storage formats that this version decodes.
 
-Usage: assay formats [--json | --markdown]
+Usage: assay formats [NAME...] [--json | --markdown]
+
+  NAME                     only what this means: a family, a format, a tool (gptqmodel), or what a
+                           config calls it (BitsAndBytesConfig, bitsandbytes_4bit)
+  --json                   print JSON
+  --markdown               print the page of the documentation
+
+Example:
+  assay formats gptqmodel nvfp4
 )";
 
 constexpr const char* kArchitectures = R"(The model types ("model_type" in config.json) that this version runs.

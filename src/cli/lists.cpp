@@ -1,8 +1,11 @@
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
+#include "base/json.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "formats/format.h"
+#include "formats/known_names.h"
 #include "model/config.h"
 #include "report/text_table.h"
 
@@ -31,6 +34,29 @@ std::string formats_page() {
 
 }  // namespace
 
+namespace {
+
+/// Error for a name that means nothing, or a method that is not decoded.
+std::vector<Format> asked_for(const FormatsRequest& request) {
+  if (request.names.empty()) return formats();
+  std::vector<Format> all;
+  for (const std::string& name : request.names) {
+    std::vector<Format> found = formats_named(name);
+    if (!found.empty()) {
+      all.insert(all.end(), found.begin(), found.end());
+    } else if (const auto what = method_not_decoded(name)) {
+      fail("formats: {} ({}) is known, but not decoded by this version", name, *what);
+    } else {
+      const auto near = nearest(name, known_format_names());
+      fail("formats: nothing is known as \"{}\"{} (see assay formats)", name,
+           near ? fmt::format("; did you mean {}?", *near) : "");
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
 int run(const FormatsRequest& request) {
   Console console(request.json);
   if (request.markdown) {
@@ -39,7 +65,7 @@ int run(const FormatsRequest& request) {
   }
   TextTable table({{"family"}, {"format"}, {"bits"}, {"stored as"}});
   OrderedJson json = OrderedJson::array();
-  for (const Format& format : formats()) {
+  for (const Format& format : asked_for(request)) {
     const FormatInfo& info = format.info;
     table.add({info.family, info.name, info.bits, info.layout});
     json.push_back({{"family", info.family}, {"format", info.name}, {"bits", info.bits}, {"layout", info.layout}});

@@ -343,7 +343,8 @@ Request parse_formats(Arguments arguments) {
   FormatsRequest request;
   Parser parser("formats");
   CLI::Option* json = parser.app().add_flag("--json", request.json);
-  parser.app().add_flag("--markdown", request.markdown)->excludes(json);
+  CLI::Option* markdown = parser.app().add_flag("--markdown", request.markdown)->excludes(json);
+  parser.app().add_option("NAME", request.names)->excludes(markdown);
   parser.parse(std::move(arguments));
   return request;
 }

@@ -90,6 +90,7 @@ struct ExportRequest {
 };
 
 struct FormatsRequest {
+  std::vector<std::string> names;  ///< what to look up; empty = everything
   bool json = false;
   bool markdown = false;  ///< docs/formats.md
 };

@@ -122,6 +122,11 @@ void Summary::compare_with_config(const StoredWeight& weight) {
     if (says_quantized == !is_plain(format) || (says_sparse && !is_plain(format))) return;
     said = says_quantized ? fmt::format("config group {} quantizes it", printable(group->name))
                           : "the config leaves it plain";
+  } else if (format.starts_with("bitsandbytes/") && config_.method() == "bitsandbytes") {
+    const JsonObject json(config_.json(), config_.where());
+    const bool int8 = format == "bitsandbytes/int8";
+    if (json.boolean_or(int8 ? "load_in_8bit" : "load_in_4bit", true)) return;
+    said = fmt::format("the config says load_in_{}bit", int8 ? 4 : 8);
   } else if (is_plain(format) || family_of(format) == config_.method() || family_of(format) == gguf::kMethod) {
     return;
   } else {

@@ -525,6 +525,13 @@ TEST_F(Program, TheFormatsPageIsWhatTheRegistrySays) {
 
 TEST_F(Program, ListsAndHelpAreOnStdout) {
   expect_mentions(run({"formats"}).out, "nvfp4-pack-quantized");
+  expect_mentions(run({"formats", "gptqmodel"}).out, "gptq_v2");
+  EXPECT_EQ(Json::parse(run({"formats", "--json", "BitsAndBytesConfig"}).out).size(), 2u);
+  EXPECT_EQ(Json::parse(run({"formats", "--json", "bitsandbytes_4bit"}).out).size(), 1u);
+  EXPECT_EQ(Json::parse(run({"formats", "--json", "Q4_K"}).out)[0]["family"], "gguf");
+  EXPECT_GT(Json::parse(run({"formats", "--json", "nvfp4"}).out).size(), 3u);
+  expect_mentions(run({"formats", "HiggsConfig"}).err, "known, but not decoded");
+  expect_mentions(run({"formats", "gptqmodl"}).err, "did you mean gptqmodel?");
   EXPECT_GT(Json::parse(run({"formats", "--json"}).out).size(), 5u);
   expect_mentions(run({"architectures"}).out, "llama\n");
   expect_mentions(run({"--help"}).out, "Usage: assay COMMAND");

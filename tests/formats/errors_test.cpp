@@ -92,6 +92,20 @@ TEST(FormatErrors, ShowTheWholePictureOfAnUnknownLayout) {
   EXPECT_EQ(message.find("up_proj_b"), std::string::npos);
 }
 
+TEST(FormatErrors, NameTheFormatsThatStoreSuchTensorsWhenTheConfigDeniesThem) {
+  SafetensorsWriter gptq;
+  gptq.fill<int32_t>("a.up_proj.qweight", DType::I32, {8, 8}, 0);
+  gptq.fill<int32_t>("a.up_proj.qzeros", DType::I32, {2, 1}, 0);
+  gptq.fill<uint16_t>("a.up_proj.scales", DType::F16, {2, 8}, 0);
+  gptq.fill<int32_t>("a.up_proj.g_idx", DType::I32, {64}, 0);
+  expect_says(open_error("", gptq), {"declares no quantization", "gptq/gptq|gptq_v2|gptq_p", "restore"});
+  expect_says(open_error(R"({"quant_method":"fp8"})", gptq), {"the config says fp8", "gptq/"});
+  SafetensorsWriter packed = Packed().tensors();
+  expect_says(open_error("", packed), {"declares no quantization", "compressed-tensors/pack-quantized"});
+  expect_says(open_error(R"({"quant_method":"modelopt","quant_algo":"NVFP4"})", packed),
+              {"the config says modelopt", "compressed-tensors/pack-quantized"});
+}
+
 TEST(FormatErrors, SayThatAModuleIsNotThere) {
   SafetensorsWriter writer;
   writer.fill<uint16_t>("b.weight", DType::BF16, {2, 2}, 0);

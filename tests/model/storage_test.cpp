@@ -304,6 +304,22 @@ TEST(Mismatches, AreReportedWhereConfigAndTensorsDisagree) {
             "dense/bf16");
 }
 
+TEST(Mismatches, AreReportedWhereBitsandbytesStoresAnotherWidthThanTheConfigSays) {
+  ASSAY_REQUIRE_FIXTURES();
+  const std::filesystem::path source = fixtures() / "bitsandbytes/fp4-b128";
+  const test::TempDir folder;
+  Json config = read_json(source / "config.json");
+  config["quantization_config"]["load_in_4bit"] = config["quantization_config"]["_load_in_4bit"] = false;
+  config["quantization_config"]["load_in_8bit"] = config["quantization_config"]["_load_in_8bit"] = true;
+  test::write_text(folder / "config.json", config.dump());
+  std::filesystem::create_symlink(source / "model.safetensors", folder / "model.safetensors");
+  EXPECT_EQ(storage_of(source).mismatches, std::vector<std::string>{});
+  const std::vector<std::string> found = storage_of(folder.path()).mismatches;
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_NE(found[0].find("the config says load_in_8bit, but it is stored as bitsandbytes/fp4"), std::string::npos)
+      << found[0];
+}
+
 TEST(Activations, AreDescribed) {
   ActivationQuant quant;
   EXPECT_EQ(describe(quant), "none");
