@@ -393,10 +393,13 @@ TEST_F(Program, AProjectFileIsRunAsQbenchWould) {
                        "  - {label: B, group: reference, engine: transformers, source: " +
                        base().string() +
                        "}\n"
-                       "output: {results: report/results.json}\n");
+                       "output: {results: report/results.json, plot_kld: charts/kld.svg, plot_kld_hist: {file: "
+                       "charts/h.png, x_log: false}}\n");
   const std::string project = (dir_ / "p.yaml").string(), where = test::shared_data().string();
   const Outcome o = run({"run", project, "--data-dir", where});
   ASSERT_EQ(o.status, 0) << o.err;
+  EXPECT_NE(test::read_text(dir_ / "charts/kld.svg").find("<svg"), std::string::npos);
+  EXPECT_TRUE(fs::exists(dir_ / "charts/h.png"));
   const Json models = read_json(dir_ / "report/results.json")["models"];
   ASSERT_EQ(models.size(), 3u);
   EXPECT_EQ(models[0]["role"], "reference");
