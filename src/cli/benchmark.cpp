@@ -114,7 +114,7 @@ void Benchmark::measure(const ModelEntry& entry, ModelResult& result) {
   const Checkpoint checkpoint = Checkpoint::open(entry.model_dir.front());
   const QuantConfig quant = quant_of(checkpoint);
   if (quant.method() == gguf::kMethod) result.activations = "llama.cpp";
-  const ModelSpec spec = read_model_spec(checkpoint);
+  const ModelSpec spec = read_model_spec(checkpoint, options_.assume);
   result.architecture = spec.architecture;
   result.tied = spec.tied;
   result.notes = checkpoint.notes();
@@ -239,7 +239,7 @@ const Reference& Benchmark::reference() {
     console_.say("Running the reference again: {}", reference_entry_->label);
     const Checkpoint checkpoint = Checkpoint::open(reference_entry_->model_dir.front());
     const QuantConfig quant = quant_of(checkpoint);
-    const ModelSpec spec = read_model_spec(checkpoint);
+    const ModelSpec spec = read_model_spec(checkpoint, options_.assume);
     evaluate_model({&checkpoint, &quant, &spec}, *reference_entry_);
   }
   return *reference_;

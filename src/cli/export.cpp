@@ -193,7 +193,7 @@ int run(const ExportRequest& request) {
   Console console(false);
   const Checkpoint checkpoint = Checkpoint::open(request.model);
   const QuantConfig quant = QuantConfig::of(checkpoint);
-  const ModelSpec spec = read_model_spec(checkpoint);
+  const ModelSpec spec = read_model_spec(checkpoint, request.assume);
   const fs::path source = checkpoint.files().at(0).path.parent_path();
   check_target(request, source.empty() ? fs::path(".") : source);
 

@@ -47,6 +47,7 @@ Measuring:
                            none, emulate how llama.cpp rounds them and its KV cache on a CPU
   --kv-cache as-deployed|none
                            the same for a quantized KV cache (as-deployed)
+  --assume llama           run models of unknown type as Llama, if their tensors and keys are Llama's
   --jensen-shannon         the Jensen-Shannon divergence too, where there is a reference; a second
                            pass over the head
   --device cpu             where to compute (cpu)
@@ -215,6 +216,7 @@ constexpr const char* kInspect = R"(What is in a checkpoint, in exact bits, from
 Usage: assay inspect MODEL... [OPTIONS]
 
   --layers                 one line for each layer
+  --assume llama           read models of unknown type as Llama
   --sha256                 hash every decoded weight (float32, little-endian, row-major)
   --json                   print JSON
   --threads N              threads for --sha256 (all)
@@ -234,6 +236,7 @@ Usage: assay export MODEL --to DIR [OPTIONS]
   --to DIR                 where to write; must be empty or not be there yet
   --dtype bf16|f16|f32     type of the decoded weights; only f32 keeps every bit (bf16)
   --max-shard-size SIZE    cut the weights into files of at most this size (5GB)
+  --assume llama           read a model of unknown type as Llama
   --force                  replace the checkpoint that DIR holds
   --threads N              threads to use (all)
 

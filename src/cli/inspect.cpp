@@ -21,7 +21,7 @@ InspectRecord inspect(const std::filesystem::path& path, const InspectRequest& r
     const QuantConfig quant = QuantConfig::of(checkpoint);
     record.notes = checkpoint.notes();
     record.declared = checkpoint.gguf() ? "gguf" : quant.method();
-    const ModelSpec spec = read_model_spec(checkpoint);
+    const ModelSpec spec = read_model_spec(checkpoint, request.assume);
     record.architecture = spec.architecture;
     record.tied = spec.tied;
     record.notes.insert(record.notes.end(), spec.notes.begin(), spec.notes.end());

@@ -150,6 +150,10 @@ class ReportParser : public OutputParser {
   bool plot_ = false, kld_ = false, vram_ = false;
 };
 
+void add_assume(Parser& parser, std::string& target) {
+  parser.choice("--assume", target, {"llama"});
+}
+
 /// Options of every command that runs models, and their text forms.
 class RunParser {
  public:
@@ -159,6 +163,7 @@ class RunParser {
     parser.choice("--precision", precision_, {"f32", "bf16"});
     parser.choice("--activations", activations_, {"as-deployed", "none", "llama.cpp"});
     parser.choice("--kv-cache", kv_cache_, {"as-deployed", "none"});
+    add_assume(parser, run_.assume);
     CLI::App& app = parser.app();
     app.add_option("--device", run_.device);
     app.add_option("--threads", run_.threads)->check(CLI::Range(1, 1024));
@@ -316,6 +321,7 @@ Request parse_inspect(Arguments arguments) {
   CLI::App& app = parser.app();
   app.add_option("MODEL", request.models)->required();
   app.add_flag("--layers", request.layers);
+  add_assume(parser, request.assume);
   app.add_flag("--sha256", request.sha256);
   app.add_flag("--json", request.json);
   app.add_option("--threads", request.threads)->check(CLI::Range(1, 1024));
@@ -334,6 +340,7 @@ Request parse_export(Arguments arguments) {
   app.add_option("--max-shard-size", request.shard_bytes)->transform(CLI::AsSizeValue(true));
   app.add_option("--threads", request.threads)->check(CLI::Range(1, 1024));
   app.add_flag("--force", request.force);
+  add_assume(parser, request.assume);
   parser.parse(std::move(arguments));
   request.dtype = dtype == "f32" ? DType::F32 : dtype == "f16" ? DType::F16 : DType::BF16;
   return request;

@@ -22,6 +22,9 @@ struct RunOptions {
   uint64_t memory_bytes = uint64_t{8} << 30;
   bool jensen_shannon = false;
   OutputOptions out;
+  std::string assume;  ///< type of models whose own is unknown: "llama", or empty
+  std::filesystem::path output;  ///< empty = none
+  bool json = false;             ///< stdout carries the JSON report and nothing else
   std::filesystem::path data_dir;
   std::filesystem::path cache_dir;
   bool use_cache = true;
@@ -79,6 +82,7 @@ struct InspectRequest {
   std::vector<std::filesystem::path> models;
   int threads = 0;
   bool layers = false, json = false, sha256 = false;
+  std::string assume;  ///< as RunOptions has it
 };
 
 struct ExportRequest {
@@ -87,6 +91,7 @@ struct ExportRequest {
   uint64_t shard_bytes = 5'000'000'000;
   int threads = 0;
   bool force = false;
+  std::string assume;  ///< as RunOptions has it
 };
 
 struct FormatsRequest {

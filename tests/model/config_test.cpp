@@ -294,5 +294,76 @@ TEST(HostileConfig, ExpertsAreBounded) {
   EXPECT_SAYS(refusal({{"decoder_sparse_step", 0}}), "\"decoder_sparse_step\"");
 }
 
+ModelSpec read_assuming_llama(const TinyModel& model) {
+  const test::TempDir folder;
+  return read_model_spec(model.write(folder), "llama");
+}
+
+TEST(UnknownType, IsOfferedAsLlamaAndRunAsSuchOnlyWithAWarning) {
+  TinyModel model = tiny_llama();
+  model.config["model_type"] = "newfangled";
+  EXPECT_SAYS(refusal_of(model), "--assume llama");
+  const ModelSpec spec = read_assuming_llama(model);
+  EXPECT_EQ(spec.architecture, "llama");
+  ASSERT_EQ(spec.notes.size(), 1u);
+  EXPECT_SAYS(spec.notes[0], "WARNING");
+  EXPECT_SAYS(spec.notes[0], "newfangled");
+}
+
+TEST(UnknownType, IsNotTakenForLlamaWhereKeysOrTensorsSpeakAgainstIt) {
+  TinyModel model = tiny_llama();
+  model.config["model_type"] = "newfangled";
+  const auto refused = [&](const char* because) {
+    EXPECT_EQ(refusal_of(model).find("--assume"), std::string::npos) << "must not be offered";
+    try {
+      read_assuming_llama(model);
+      ADD_FAILURE() << "taken for Llama";
+    } catch (const Error& error) {
+      EXPECT_SAYS(std::string(error.what()), because);
+    }
+  };
+  const TinyModel plain = model;
+  model.config["my_key"] = 1;
+  refused("my_key");
+  model = plain;
+  model.config["logit_scale"] = 2;
+  refused("logit_scale");
+  for (const char* tensor :
+       {"layers.0.self_attn.q_norm.weight", "layers.1.self_attn.v_proj.bias", "embed_norm.weight"}) {
+    model = plain;
+    model.tensors[std::string("model.") + tensor] = {16};
+    refused(tensor);
+  }
+}
+
+TEST(UnknownType, DoesNotChangeKnownOnes) {
+  TinyModel model = tiny_llama();
+  model.config["model_type"] = "mistral";
+  EXPECT_EQ(read_assuming_llama(model).architecture, "mistral");
+}
+
+TEST(Config, Gemma3LeavesOutWhatIsUsual) {
+  TinyModel model = tiny_llama();
+  model.config["model_type"] = "gemma3_text";
+  for (const char* key : {"vocab_size", "num_attention_heads", "num_key_value_heads", "head_dim"})
+    model.config.erase(key);
+  const std::string message = refusal_of(model);
+  EXPECT_SAYS(message, "self_attn.q_norm.weight") << "8 heads of 256, as no key says otherwise";
+}
+
+TEST(Config, FactorsMayBeNull) {
+  TinyModel model = tiny_llama();
+  model.config.update({{"model_type", "gemma2"}, {"attn_logit_softcapping", nullptr}, {"num_key_value_heads", 2}});
+  for (const std::string layer : {"model.layers.0.", "model.layers.1."})
+    for (const char* norm : {"pre_feedforward_layernorm", "post_feedforward_layernorm"})
+      model.tensors[layer + norm + ".weight"] = {16};
+  const ModelSpec spec = read(model);
+  EXPECT_EQ(spec.layers[0].attention().softcap, 0) << "null is none";
+  EXPECT_EQ(spec.logit_softcap, 30) << "absent is the default";
+  EXPECT_EQ(spec.layers[0].attention().window, 4096);
+  EXPECT_EQ(spec.layers[1].attention().window, 0);
+  EXPECT_TRUE(spec.tied);
+}
+
 }  // namespace
 }  // namespace assay

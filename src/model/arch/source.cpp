@@ -91,6 +91,7 @@ LinearSpec Source::linear_part(const std::string& name, const Rows& rows, const 
 }
 
 bool Source::stored_transposed(const LinearSpec& linear) const {
+  if (checkpoint.gguf()) return false;  // its converter turns them round
   const StoredTensor* weight = checkpoint.find(linear.module + ".weight");
   return weight && is_float(weight->dtype) && !holds_more_than_weight(checkpoint, linear.module);
 }
