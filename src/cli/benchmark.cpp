@@ -112,7 +112,7 @@ ModelResult Benchmark::measure(const ModelEntry& entry) {
 void Benchmark::measure(const ModelEntry& entry, ModelResult& result) {
   if (entry.model_dir.size() > 1) fail("model_dir with tensor files that override the model's is not supported yet");
   const Checkpoint checkpoint = Checkpoint::open(entry.model_dir.front());
-  const QuantConfig quant = quant_of(checkpoint);
+  const QuantConfig quant = quant_of(checkpoint, options_);
   if (quant.method() == gguf::kMethod) result.activations = "llama.cpp";
   const ModelSpec spec = read_model_spec(checkpoint, options_.assume);
   result.architecture = spec.architecture;
@@ -151,8 +151,8 @@ void Benchmark::measure(const ModelEntry& entry, ModelResult& result) {
   console_.say("Perplexity: {:.6f}", result.measured->ppl);
 }
 
-QuantConfig Benchmark::quant_of(const Checkpoint& checkpoint) const {
-  return options_.llama_cpp && checkpoint.gguf() ? gguf::llama_cpp_runtime() : QuantConfig::of(checkpoint);
+QuantConfig quant_of(const Checkpoint& checkpoint, const RunOptions& options) {
+  return options.llama_cpp && checkpoint.gguf() ? gguf::llama_cpp_runtime() : QuantConfig::of(checkpoint);
 }
 
 CacheKey Benchmark::key_of(const Checkpoint& checkpoint, const ModelEntry& entry, const ModelResult& result) {
@@ -238,7 +238,7 @@ const Reference& Benchmark::reference() {
     if (reference_key_.empty()) fail("the reference {} could not be run", reference_entry_->label);
     console_.say("Running the reference again: {}", reference_entry_->label);
     const Checkpoint checkpoint = Checkpoint::open(reference_entry_->model_dir.front());
-    const QuantConfig quant = quant_of(checkpoint);
+    const QuantConfig quant = quant_of(checkpoint, options_);
     const ModelSpec spec = read_model_spec(checkpoint, options_.assume);
     evaluate_model({&checkpoint, &quant, &spec}, *reference_entry_);
   }

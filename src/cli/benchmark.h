@@ -28,6 +28,9 @@ struct BenchmarkData {
   EvalInput input() const { return {ids, windows.rows, row_length, first, windows.count}; }
 };
 
+/// What a checkpoint declares, or for a GGUF file what llama.cpp does on a CPU where that was asked for.
+QuantConfig quant_of(const Checkpoint& checkpoint, const RunOptions& options);
+
 /// Measures models one after the other on the same tokens and reports them: narration as it goes, the report file after
 /// each model, the table at the end. A model that fails does not stop the others. With a reference among them, the
 /// others are compared with it; it is run once, and only if something is to be compared that the cache does not know.
@@ -54,7 +57,6 @@ class Benchmark {
   void keep_reference(const Reference::Content& content);
   bool compared(const ModelEntry& entry) const { return from_logits_ || (reference_entry_ && !entry.reference); }
   /// What decides how its weights and activations are read.
-  QuantConfig quant_of(const Checkpoint& checkpoint) const;
   CacheKey key_of(const Checkpoint& checkpoint, const ModelEntry& entry, const ModelResult& result);
 
   RunOptions options_;

@@ -47,12 +47,15 @@ Measuring:
                            none, emulate how llama.cpp rounds them and its KV cache on a CPU
   --kv-cache as-deployed|none
                            the same for a quantized KV cache (as-deployed)
-  --assume llama           run models of unknown type as Llama, if their tensors and keys are Llama's
-  --jensen-shannon         the Jensen-Shannon divergence too, where there is a reference; a second
-                           pass over the head
+  --assume llama           run models of unknown type as Llama, if tensors and keys are all Llama's
   --device cpu             where to compute (cpu)
   --threads N              threads to use (all)
   --memory SIZE            target for the peak; beyond it, hidden states go to a file (8GiB)
+)";
+
+constexpr const char* kDivergenceOption =
+    R"(  --jensen-shannon         the Jensen-Shannon divergence too, where there is a reference; a second
+                           pass over the head
 )";
 
 constexpr const char* kOutputOptions = R"(
@@ -92,10 +95,13 @@ Results:
   --plot_width N           pixels; 400 is for telephones (1200)
 )";
 
-constexpr const char* kFileOptions = R"(
+constexpr const char* kDataOption = R"(
 Files:
   --data-dir DIR           where data sets are looked for ($ASSAY_DATA)
-  --cache-dir DIR          where finished results are kept ($XDG_CACHE_HOME/assay, ~/.cache/assay);
+)";
+
+constexpr const char* kCacheOptions =
+    R"(  --cache-dir DIR          where finished results are kept ($XDG_CACHE_HOME/assay, ~/.cache/assay);
                            they are found again by the content of a model, not by name or date
   --no-cache               neither read nor write results there
   --reference-cache SIZE   room for kept references in the cache; the oldest go first (200GiB)
@@ -277,10 +283,13 @@ const std::vector<std::string>& commands() {
 std::string help_text(const std::string& command) {
   const std::map<std::string, std::string> pages = {
       {"", kOverview},
-      {"compare", std::string(kCompare) + kRunOptions + kOutputOptions + kFileOptions + kCompareEnd},
-      {"run", std::string(kRun) + kRunOptions + kOutputOptions + kFileOptions + kRunEnd},
-      {"ppl", std::string(kPpl) + kRunOptions + kOutputOptions + kFileOptions + kPplEnd},
-      {"layers", std::string(kLayers) + kRunOptions + kLayersOutput + kFileOptions + kLayersEnd},
+      {"compare", std::string(kCompare) + kRunOptions + kDivergenceOption + kOutputOptions + kDataOption +
+                      kCacheOptions + kCompareEnd},
+      {"run",
+       std::string(kRun) + kRunOptions + kDivergenceOption + kOutputOptions + kDataOption + kCacheOptions + kRunEnd},
+      {"ppl",
+       std::string(kPpl) + kRunOptions + kDivergenceOption + kOutputOptions + kDataOption + kCacheOptions + kPplEnd},
+      {"layers", std::string(kLayers) + kRunOptions + kLayersOutput + kDataOption + kLayersEnd},
       {"merge", std::string(kMerge) + kOutputOptions + kMergeEnd},
       {"inspect", kInspect},
       {"export", kExport},

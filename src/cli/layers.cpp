@@ -13,10 +13,10 @@ namespace {
 
 /// A checkpoint with what its config says.
 struct Opened {
-  Opened(const std::filesystem::path& path, const std::string& assume)
+  Opened(const std::filesystem::path& path, const RunOptions& run)
       : checkpoint(Checkpoint::open(path)),
-        quant(QuantConfig::of(checkpoint)),
-        spec(read_model_spec(checkpoint, assume)) {}
+        quant(quant_of(checkpoint, run)),
+        spec(read_model_spec(checkpoint, run.assume)) {}
   OpenModel model() const { return {&checkpoint, &quant, &spec}; }
 
   Checkpoint checkpoint;
@@ -30,8 +30,7 @@ int run(const LayersRequest& request) {
   const RunOptions& run = request.ppl.run;
   Console console(run.out.machine_readable());
   check_charts(run.out);
-  const std::string& assume = request.ppl.run.assume;
-  const Opened reference(request.ppl.reference, assume), model(request.ppl.model, assume);
+  const Opened reference(request.ppl.reference, run), model(request.ppl.model, run);
   const BenchmarkData data = load_data(data_spec(request.ppl), request.ppl.text, run, console);
   ThreadPool pool(run.threads > 0 ? run.threads : ThreadPool::available());
   const auto device = open_device(run.device, pool);

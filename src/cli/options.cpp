@@ -157,7 +157,8 @@ void add_assume(Parser& parser, std::string& target) {
 /// Options of every command that runs models, and their text forms.
 class RunParser {
  public:
-  RunParser(Parser& parser, RunOptions& run) : run_(run) {
+  /// `keeps`: whether the command keeps results and references.
+  RunParser(Parser& parser, RunOptions& run, bool keeps = true) : run_(run) {
     run_.data_dir = environment("ASSAY_DATA");
     run_.cache_dir = default_cache_dir();
     parser.choice("--precision", precision_, {"f32", "bf16"});
@@ -168,8 +169,9 @@ class RunParser {
     app.add_option("--device", run_.device);
     app.add_option("--threads", run_.threads)->check(CLI::Range(1, 1024));
     app.add_option("--memory", run_.memory_bytes)->transform(CLI::AsSizeValue(true));
-    app.add_flag("--jensen-shannon", run_.jensen_shannon);
     app.add_option("--data-dir", run_.data_dir)->check(CLI::ExistingDirectory);
+    if (!keeps) return;
+    app.add_flag("--jensen-shannon", run_.jensen_shannon);
     app.add_option("--cache-dir", run_.cache_dir);
     app.add_flag("--no-cache", no_cache_);
     app.add_option("--reference-cache", run_.reference_bytes)->transform(CLI::AsSizeValue(true));
@@ -283,7 +285,7 @@ Request parse_layers(Arguments arguments) {
   request.ppl.rows = 4;
   request.ppl.length = request.ppl.stride = 512;
   Parser parser("layers");
-  RunParser run(parser, request.ppl.run);
+  RunParser run(parser, request.ppl.run, false);
   OutputParser output(parser, request.ppl.run.out, {"table", "json", "csv"});
   CLI::App& app = parser.app();
   app.add_option("REFERENCE", request.ppl.reference)->required();

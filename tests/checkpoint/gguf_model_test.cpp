@@ -143,12 +143,19 @@ TEST_F(GgufModel, AnUnknownArchitectureKeepsItsNames) {
   EXPECT_NE(checkpoint.find("token_embd.weight"), nullptr);
 }
 
+TEST_F(GgufModel, AVocabularyWithoutAModelOpens) {
+  const Checkpoint checkpoint = open(model("llama", false));
+  EXPECT_TRUE(checkpoint.tensors().empty());
+  EXPECT_TRUE(checkpoint.config().empty());
+}
+
 TEST_F(GgufModel, WhatDoesNotFitIsRefusedNamingTheKeyOrTensor) {
   const auto refusal = [&](const GgufWriter& writer) { return error_of([&] { open(writer); }); };
   expect_contains(refusal(GgufWriter().add("general.architecture", "llama").tensor("token_embd.weight", {6, 8}, {})),
                   "token_embd.weight");
-  expect_contains(refusal(model("llama", false)), "tensor token_embd.weight is missing");
-  GgufWriter writer = model("llama");
+  GgufWriter writer = model("llama", false).tensor("output_norm.weight", {8}, std::vector<float>(8));
+  expect_contains(refusal(writer), "tensor token_embd.weight is missing");
+  writer = model("llama");
   writer.tensor("blk.0.attn_q.weight", {3}, {1, 2, 3});
   expect_contains(refusal(writer), "expected rows for 4 heads, found F32 [3]");
   expect_contains(refusal(model("llama").add("llama.attention.value_length", uint32_t{2})), "4, as keys have");

@@ -40,6 +40,11 @@ TEST(Options, CompareTakesTheOptionsOfCompareQ) {
   EXPECT_TRUE(long_names.clear_cache);
 }
 
+TEST(Options, LayersTakesNothingThatItWouldIgnore) {
+  for (const std::string option : {"--jensen-shannon", "--no-cache", "--cache-dir=x", "--reference-cache=1"})
+    expect_mentions(refusal({"layers", "a", "b", option}), "unknown option");
+}
+
 TEST(Options, CompareNeedsBothSpecs) {
   expect_mentions(refusal({"compare", "-m", "m.json"}), "--dataspec");
   expect_mentions(refusal({"compare", "-d", "d.json"}), "--modelspec");

@@ -220,6 +220,7 @@ class Translation {
 }  // namespace gguf
 
 GgufModel translate_gguf(const GgufMetadata& metadata, const GgufTensors& tensors, const GgufRead& read) {
+  if (tensors.empty()) return {Json::object(), {}};  // a vocabulary without a model
   const std::string type = metadata.string_or("general.architecture", "");
   for (const gguf::Architecture& architecture : gguf::architectures()) {
     if (type != architecture.name) continue;
