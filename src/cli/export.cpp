@@ -51,6 +51,7 @@ class Exporter {
     for (const LayerSpec& layer : spec.layers) {
       drop(open_attention_quant(checkpoint, quant, cache_module(layer.mixer)), cache_module(layer.mixer));
     }
+    if (spec.layer_inputs) add(open_layer_embedding(checkpoint, quant, spec));
     if (!spec.tied) add(open_head(checkpoint, quant, spec));
     for (const auto& [name, tensor] : checkpoint.tensors()) {
       if (!claimed_.contains(&tensor)) copy(tensor);

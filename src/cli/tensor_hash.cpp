@@ -53,7 +53,11 @@ std::map<std::string, std::string> hash_weights(const OpenModel& model, ThreadPo
   const auto hash = [&](const LinearSpec& linear) {
     hashes[linear.dense_name] = hash_linear(*open_linear(*checkpoint, *quant, linear), linear, pool);
   };
-  if (spec->input.project) hash(*spec->input.project);
+  if (spec->layer_inputs) {
+    const auto table = open_layer_embedding(*checkpoint, *quant, *spec);
+    hashes[spec->layer_inputs->embedding_dense_name] = hash_rows(*table, 0, table->rows(), pool);
+  }
+  for_each_linear_before(*spec, hash);
   for (size_t i = 0; i < spec->layers.size(); ++i) {
     progress.update(static_cast<double>(i + 1) / steps);
     for_each_linear(spec->layers[i], hash);

@@ -186,6 +186,8 @@ class Device {
   virtual void gate(Gate act, Matrix gate, Matrix up) = 0;
   /// x = act(x), elementwise; any but clamped_swiglu, which needs two operands.
   virtual void activate(Gate act, Matrix x) = 0;
+  /// x = max(x - mean - deviations * standard deviation, 0), with mean and deviation over each row.
+  virtual void keep_outstanding(Matrix x, float deviations) = 0;
   virtual void xielu(const XieluShape& shape, Matrix x) = 0;
 
   /// y[t, c] = bias[c] + sum over j of weight[j, c] * x[t - kernel + 1 + j, c], with silu on top where asked for,

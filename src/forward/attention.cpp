@@ -1,6 +1,5 @@
 #include "forward/attention.h"
 
-#include <array>
 #include <cmath>
 
 #include "base/error.h"
@@ -13,8 +12,9 @@ Attention::Attention(RunContext& context, const AttentionSpec& spec) : spec_(&sp
   WeightStore& store = context.store;
   const bool as_deployed = context.options.as_deployed;
   q_ = Linear(store, spec.q, as_deployed);
-  k_ = Linear(store, spec.k, as_deployed);
-  v_ = Linear(store, spec.v, as_deployed);
+  if (spec.k) k_ = Linear(store, spec.k, as_deployed);
+  if (spec.v) v_ = Linear(store, spec.v, as_deployed);
+  v_norm_ = Norm(store, spec.v_norm);
   o_ = Linear(store, spec.o, as_deployed);
   if (spec.gate) gate_ = Linear(store, *spec.gate, as_deployed);
   for (const NormSpec& norm : spec.q_norm) q_heads_.norms.emplace_back(store, norm);
@@ -72,33 +72,49 @@ void Attention::scale_queries(RunContext& context, Matrix q) const {
   context.device.scale_rows(q, factors);
 }
 
+/// v after its product, in place.
+void Attention::make_values(RunContext& context, Matrix v) const {
+  Device& device = context.device;
+  if (v_norm_) v_norm_.apply(device, v, v);
+  if (spec_->clip > 0) device.clamp(v, static_cast<float>(spec_->clip));
+  device.quantize(v_quant_, v);
+}
+
+std::pair<Matrix, Matrix> Attention::keys_and_values(RunContext& context, Matrix k, Matrix v) const {
+  if (spec_->takes_kv >= 0) {
+    KeptKv& kept = context.kept.at(spec_->takes_kv);
+    return {kept.k.get(context.first_token, k.rows), kept.v.get(context.first_token, v.rows)};
+  }
+  context.times.time("rope", [&] {
+    if (!spec_->v) context.device.copy(k, v);
+    position(context, k, k_heads_);
+    make_values(context, v);
+  });
+  if (spec_->keeps_kv >= 0) {
+    KeptKv& kept = context.kept.at(spec_->keeps_kv);
+    kept.k.put(context.first_token, k);
+    kept.v.put(context.first_token, v);
+  }
+  return {k, v};
+}
+
 void Attention::run(RunContext& context, Matrix h, Matrix y, bool accumulate) const {
   Device& device = context.device;
   Workspace& workspace = context.workspace;
   StageTimes& times = context.times;
-  const Matrix q = workspace.get("q", h.rows, q_.out()), k = workspace.get("k", h.rows, k_.out());
-  const Matrix v = workspace.get("v", h.rows, v_.out()), mixed = workspace.get("mixed", h.rows, q_.out());
+  const int64_t kv_width = spec_->kv_heads * spec_->head_dim;
+  const Matrix q = workspace.get("q", h.rows, q_.out()), mixed = workspace.get("mixed", h.rows, q_.out());
+  const Matrix own_k = workspace.get("k", h.rows, kv_width), own_v = workspace.get("v", h.rows, kv_width);
+  const Matrix gate = workspace.get("output gate", h.rows, spec_->gate ? gate_.out() : 0);
 
-  const auto inputs = times.time("activations", [&] {
-    const Matrix q_in = q_.input().apply(device, workspace, "q input", h, context.length);
-    const Matrix k_in =
-        k_.input() == q_.input() ? q_in : k_.input().apply(device, workspace, "k input", h, context.length);
-    const Matrix v_in =
-        v_.input() == q_.input() ? q_in : v_.input().apply(device, workspace, "v input", h, context.length);
-    return std::array{q_in, k_in, v_in};
-  });
-  times.time("linear", [&] {
-    q_.apply(device, workspace, inputs[0], q, false);
-    k_.apply(device, workspace, inputs[1], k, false);
-    v_.apply(device, workspace, inputs[2], v, false);
-  });
-  times.time("rope", [&] {
-    position(context, q, q_heads_);
-    position(context, k, k_heads_);
-    if (spec_->clip > 0) device.clamp(v, static_cast<float>(spec_->clip));
-    device.quantize(v_quant_, v);
-  });
-  times.time("attention", [&] {
+  std::vector<Projection> projections = {{q_, q}};
+  if (spec_->k) projections.push_back({k_, own_k});
+  if (spec_->v) projections.push_back({v_, own_v});
+  if (spec_->gate) projections.push_back({gate_, gate});
+  project(context, h, projections);
+  times.time("rope", [&] { position(context, q, q_heads_); });
+  const auto [k, v] = keys_and_values(context, own_k, own_v);
+  times.time("attention", [&, &k = k, &v = v] {
     AttentionShape shape{.heads = spec_->heads, .kv_heads = spec_->kv_heads, .head_dim = spec_->head_dim};
     shape.scale = static_cast<float>(spec_->scale);
     shape.softcap = static_cast<float>(spec_->softcap);
@@ -108,16 +124,10 @@ void Attention::run(RunContext& context, Matrix h, Matrix y, bool accumulate) co
     shape.key_bias = key_bias_.floats() > 0 ? key_bias_.data() : nullptr;
     device.attention(q, k, v, mixed, context.length, shape, context.store.precision());
   });
-  Matrix result = mixed;
-  if (spec_->gate) {
-    result = workspace.get("output gate", h.rows, gate_.out());
-    project(context, h, {{gate_, result}});
-    times.time("gate", [&] { device.gate(Device::Gate::sigmoid, result, mixed); });
-  }
+  const Matrix result = spec_->gate ? gate : mixed;
+  if (spec_->gate) times.time("gate", [&] { device.gate(Device::Gate::sigmoid, gate, mixed); });
   if (output_norm_) times.time("norm", [&] { output_norm_.apply(device, result, result); });
-  const Matrix o_in =
-      times.time("activations", [&] { return o_.input().apply(device, workspace, "o input", result, context.length); });
-  times.time("linear", [&] { o_.apply(device, workspace, o_in, y, accumulate); });
+  project(context, result, o_, y, accumulate);
 }
 
 }  // namespace assay

@@ -22,12 +22,14 @@ class Attention : public Body {
   };
   void position(RunContext& context, Matrix x, const Heads& heads) const;
   void normalize(Device& device, Matrix x, const Heads& heads) const;
+  std::pair<Matrix, Matrix> keys_and_values(RunContext& context, Matrix k, Matrix v) const;
+  void make_values(RunContext& context, Matrix v) const;
   void scale_queries(RunContext& context, Matrix q) const;
 
   const AttentionSpec* spec_;
   Heads q_heads_, k_heads_;
   ActivationQuant v_quant_;
-  Norm output_norm_;
+  Norm v_norm_, output_norm_;
   Buffer sinks_, key_bias_;
   Linear q_, k_, v_, gate_, o_;
 };

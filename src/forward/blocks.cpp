@@ -1,10 +1,14 @@
 #include "forward/blocks.h"
 
+#include <optional>
+
 #include "base/error.h"
+#include "forward/altup.h"
 #include "forward/attention.h"
 #include "forward/delta_net.h"
 #include "forward/hybrid.h"
 #include "forward/latent_attention.h"
+#include "forward/layer_input.h"
 #include "forward/lightning.h"
 #include "forward/mamba.h"
 #include "forward/mlp.h"
@@ -76,6 +80,27 @@ class ParallelBlock : public LayerBlock {
   Part mixer_, mlp_;
 };
 
+/// The layer's own input of each token, and a factor.
+class TailBlock : public LayerBlock {
+ public:
+  TailBlock(RunContext& context, const LayerSpec& layer, bool own_input) {
+    if (own_input) input_.emplace(context, *layer.layer_input);
+    if (!layer.output_scale.empty()) scale_ = context.store.values(layer.output_scale, 1).front();
+  }
+  void run(RunContext& context, Matrix x) const override {
+    if (input_) {
+      const Matrix y = context.workspace.get("branch", x.rows, x.cols);
+      input_->run(context, x, y);
+      context.device.add(y, x);
+    }
+    if (scale_ != 1) context.device.scale(scale_, x);
+  }
+
+ private:
+  std::optional<LayerInput> input_;
+  float scale_ = 1;
+};
+
 }  // namespace
 
 std::unique_ptr<Body> make_body(RunContext& context, const AttentionSpec& spec) {
@@ -107,11 +132,17 @@ std::unique_ptr<Body> make_body(RunContext& context, const MlpSpec& spec) {
 }
 
 std::unique_ptr<LayerBlock> make_mixer_block(RunContext& context, const LayerSpec& layer) {
+  if (layer.altup) return std::make_unique<AltupBlock>(context, layer);
   if (!layer.parallel) return std::make_unique<SingleBlock>(mixer_of(context, layer));
   return std::make_unique<ParallelBlock>(mixer_of(context, layer), mlp_of(context, layer));
 }
 std::unique_ptr<LayerBlock> make_mlp_block(RunContext& context, const LayerSpec& layer) {
   return std::make_unique<SingleBlock>(mlp_of(context, layer));
+}
+std::unique_ptr<LayerBlock> make_tail_block(RunContext& context, const LayerSpec& layer) {
+  const bool own_input = layer.layer_input && !layer.altup;
+  if (!own_input && layer.output_scale.empty()) return nullptr;
+  return std::make_unique<TailBlock>(context, layer, own_input);
 }
 
 }  // namespace assay

@@ -34,8 +34,10 @@ class LayerBlock {
   virtual void run(RunContext& context, Matrix x) const = 0;
 };
 
-/// The mixer's block, which holds the feed-forward part too where the layer is parallel.
+/// The mixer's block, which holds the feed-forward part too where the layer is one block.
 std::unique_ptr<LayerBlock> make_mixer_block(RunContext& context, const LayerSpec& layer);
 std::unique_ptr<LayerBlock> make_mlp_block(RunContext& context, const LayerSpec& layer);
+/// What is done to the sum of both, null where that is nothing.
+std::unique_ptr<LayerBlock> make_tail_block(RunContext& context, const LayerSpec& layer);
 
 }  // namespace assay

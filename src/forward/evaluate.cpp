@@ -22,34 +22,37 @@ class Pass {
       : input_(input),
         plan_(make_plan(store, input, options)),
         context_(make_context(device, store, options, input.length)),
-        hidden_(device, input.rows * input.length, store.model().spec->hidden, plan_.spill) {}
+        hidden_(device, input.rows * input.length, store.model().spec->stream_width(), plan_.spill) {
+    keep_kv(context_, hidden_.tokens(), plan_.spill);
+  }
 
   /// `on_layer(i)` is called with the hidden states at the input of layer i, and once more after the last.
   void run(const std::function<void(size_t)>& on_layer) {
     const std::vector<LayerSpec>& layers = spec().layers;
-    context_.times.time("embedding", [&] { embed(context_, input_.ids, hidden_); });
+    context_.times.time("embedding", [&] { embed(context_, input_.ids, hidden_, plan_.spill); });
     Next next = load(make_mixer_block, layers[0]);
     for (size_t i = 0; i < layers.size(); ++i) {
       on_layer(i);
       const LayerSpec& layer = layers[i];
-      const bool own_mlp = std::holds_alternative<MlpSpec>(layer.mlp) && !layer.parallel;
+      const bool own_mlp = std::holds_alternative<MlpSpec>(layer.mlp) && !layer.one_block();
       const auto load_next_layer = [&] {
         if (i + 1 < layers.size()) next = load(make_mixer_block, layers[i + 1]);
       };
       {
         const auto block = wait(next);
         if (own_mlp) next = load(make_mlp_block, layer);
-        if (layer.parallel) load_next_layer();
+        if (layer.one_block()) load_next_layer();
         run_block(*block, i, "attention", plan_.start(i), mixer_work(i));
       }
       if (own_mlp) {
         const auto block = wait(next);
         load_next_layer();
         run_block(*block, i, "mlp", plan_.start(i) + plan_.work[i].mixer, plan_.work[i].mlp);
-      } else if (!layer.parallel) {
+      } else if (!layer.one_block()) {
         load_next_layer();
         if (std::holds_alternative<MoeSpec>(layer.mlp)) run_mixture(i);
       }
+      if (const auto tail = make_tail_block(context_, layer)) run_block(*tail, i, "output", plan_.start(i + 1), 0);
       if (context_.options.noise > 0)
         add_noise(context_.device, hidden_, static_cast<int64_t>(i), context_.options.noise);
     }
@@ -83,6 +86,7 @@ class Pass {
   void run_block(const LayerBlock& block, size_t layer, const char* part, double start, double work) {
     for_chunks([&](int64_t first, int64_t count, double fraction) {
       const Matrix x = hidden_.get(first, count);
+      context_.first_token = first;
       block.run(context_, x);
       if (!context_.device.all_finite(x)) refuse_non_finite(layer, part);
       hidden_.put(first, x);
@@ -92,7 +96,7 @@ class Pass {
 
   /// Of the mixer's block.
   double mixer_work(size_t layer) const {
-    return plan_.work[layer].mixer + (spec().layers[layer].parallel ? plan_.work[layer].mlp : 0);
+    return plan_.work[layer].mixer + (spec().layers[layer].one_block() ? plan_.work[layer].mlp : 0);
   }
 
   void run_mixture(size_t layer) {

@@ -65,9 +65,7 @@ class HeadPass {
       const Matrix normed = final_states.normed(context_, hidden_.get(from, count));
       const Matrix x = head_input.apply(context_.device, context_.workspace, "head input",
                                         final_states.projected(context_, normed), count);
-      if (x.cols < normed.cols) context_.device.copy(x, narrow(normed, x.cols));
-      // to <= from: nothing unread is overwritten
-      hidden_.put(to, x.cols < normed.cols ? normed : x);
+      hidden_.put(to, widened(x));  // to <= from: nothing unread is overwritten
       const auto ids = input_.ids.subspan(static_cast<size_t>(from) + 1, static_cast<size_t>(input_.count));
       targets_.insert(targets_.end(), ids.begin(), ids.end());
       targets_.push_back(-1);
@@ -121,6 +119,13 @@ class HeadPass {
 
   /// What the head sees at packed positions.
   Matrix states(int64_t first, int64_t count) { return narrow(hidden_.get(first, count), spec_.in); }
+  /// As wide as the hidden states are: what is behind x is not looked at.
+  Matrix widened(Matrix x) {
+    if (x.cols == hidden_.width()) return x;
+    const Matrix wide = context_.workspace.get("packed", x.rows, hidden_.width());
+    context_.device.copy(x, narrow(wide, x.cols));
+    return wide;
+  }
   Matrix dense(Matrix x) {
     if (x.stride == x.cols) return x;
     const Matrix copy = context_.workspace.get("narrow", x.rows, x.cols);
@@ -305,10 +310,13 @@ class HeadPass {
 
 FinalStates::FinalStates(RunContext& context) : norm_(context.store, context.store.model().spec->final_norm) {
   const auto& project = context.store.model().spec->project;
+  const auto& streams = context.store.model().spec->streams;
+  if (streams) streams_.emplace(context, *streams);
   if (project) project_.emplace(context.store, *project, context.options.as_deployed);
 }
 
 Matrix FinalStates::normed(RunContext& context, Matrix x) const {
+  if (streams_) x = streams_->join(context, x);
   const Matrix y = context.workspace.get("normed", x.rows, x.cols);
   if (norm_) {
     norm_.apply(context.device, x, y);

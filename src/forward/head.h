@@ -6,6 +6,7 @@
 #include "forward/hidden.h"
 #include "forward/norm.h"
 #include "forward/plan.h"
+#include "forward/streams.h"
 
 namespace assay {
 
@@ -18,6 +19,7 @@ class FinalStates {
   Matrix projected(RunContext& context, Matrix normed) const;
 
  private:
+  std::optional<Streams> streams_;
   Norm norm_;
   std::optional<Linear> project_;
 };

@@ -30,24 +30,29 @@ class Runner {
   WeightStore& store() { return store_; }
   bool spills() const { return plan_.spill; }
 
-  void embed(HiddenStates& hidden) { assay::embed(context_, input_.ids, hidden); }
+  void embed(HiddenStates& hidden) { assay::embed(context_, input_.ids, hidden, plan_.spill); }
 
   void run(size_t index, const std::vector<HiddenStates*>& states) {
     const LayerSpec& layer = spec().layers[index];
     run_block(*make_mixer_block(context_, layer), states);
-    if (layer.parallel) return;
+    if (!layer.one_block()) run_mlp(layer, states);
+    if (const auto tail = make_tail_block(context_, layer)) run_block(*tail, states);
+  }
+
+ private:
+  void run_mlp(const LayerSpec& layer, const std::vector<HiddenStates*>& states) {
     if (std::holds_alternative<MlpSpec>(layer.mlp)) run_block(*make_mlp_block(context_, layer), states);
     if (!std::holds_alternative<MoeSpec>(layer.mlp)) return;
     for (HiddenStates* hidden : states) run_moe(context_, layer, *hidden, plan_.spill, plan_.prefetch, [](double) {});
   }
 
- private:
   void run_block(const LayerBlock& block, const std::vector<HiddenStates*>& states) {
     for (HiddenStates* hidden : states) {
       for (int64_t row = 0; row < input_.rows; row += plan_.rows_per_chunk) {
         const int64_t first = row * input_.length;
         const int64_t count = std::min(plan_.rows_per_chunk, input_.rows - row) * input_.length;
         const Matrix x = hidden->get(first, count);
+        context_.first_token = first;
         block.run(context_, x);
         hidden->put(first, x);
       }
@@ -146,6 +151,11 @@ class Measurement {
         own_(states(input)),
         cumulative_(states(input)) {
     const ModelSpec &r = reference_.spec(), &m = model_.spec();
+    for (const LayerSpec& layer : r.layers) {
+      const auto* attention = std::get_if<AttentionSpec>(&layer.mixer);
+      if (!attention || attention->takes_kv < 0) continue;
+      fail("{}: attends with keys of an earlier layer; such models cannot be measured layer by layer", layer.module);
+    }
     if (r.layers.size() != m.layers.size() || r.hidden != m.hidden) {
       fail("the reference has {} layers of width {} and the model {} of width {}: they cannot be compared by layer",
            r.layers.size(), r.hidden, m.layers.size(), m.hidden);
@@ -171,7 +181,7 @@ class Measurement {
 
  private:
   HiddenStates states(const EvalInput& input) {
-    return HiddenStates(device_, input.rows * input.length, reference_.spec().hidden, reference_.spills());
+    return HiddenStates(device_, input.rows * input.length, reference_.spec().stream_width(), reference_.spills());
   }
 
   LayerErrors::Layer layer(size_t index) {

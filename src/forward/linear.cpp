@@ -10,6 +10,7 @@ WeightStore::WeightStore(const OpenModel& model, Device& device, Precision preci
   const ModelSpec& spec = *model.spec;
   embedding_ = open_embedding(*model.checkpoint, *model.quant, spec);
   if (!spec.input.positions.empty()) positions_ = open_positions(*model.checkpoint, *model.quant, spec);
+  if (spec.layer_inputs) layer_embedding_ = open_layer_embedding(*model.checkpoint, *model.quant, spec);
   for_each_linear(spec, [&](const LinearSpec& linear) {
     auto& slot = weights_[linear.module];
     if (!slot) slot = open_linear(*model.checkpoint, *model.quant, linear);

@@ -41,6 +41,7 @@ class WeightStore {
   std::vector<float> values(const std::string& name, int64_t count) const;
   /// An embedding beside that of the tokens, opened and compared with the size that the model needs.
   const StoredWeight& positions() const { return *positions_; }
+  const StoredWeight& layer_embedding() const { return *layer_embedding_; }
 
  private:
   const std::pair<const WeightStore*, LinearSpec>* substitute_of(const LinearSpec& spec) const;
@@ -48,7 +49,7 @@ class WeightStore {
   OpenModel model_;
   Device& device_;
   Precision precision_;
-  std::unique_ptr<StoredWeight> embedding_, positions_;
+  std::unique_ptr<StoredWeight> embedding_, positions_, layer_embedding_;
   std::map<std::string, std::unique_ptr<StoredWeight>> weights_;
   std::map<std::string, std::pair<const WeightStore*, LinearSpec>> substitutes_;
   std::mutex mutex_;

@@ -6,8 +6,6 @@
 
 namespace assay {
 
-namespace {
-
 Device::Gate gate_of(Activation activation) {
   switch (activation) {
     case Activation::silu:
@@ -29,6 +27,8 @@ Device::Gate gate_of(Activation activation) {
   return Device::Gate::silu;
 }
 
+namespace {
+
 XieluShape read_xielu(const WeightStore& store, const std::string& module) {
   const auto value = [&](const char* name) { return store.values(module + "." + name, 1).front(); };
   const auto softplus = [](float x) { return x > 20 ? x : std::log1p(std::exp(x)); };
@@ -41,6 +41,7 @@ XieluShape read_xielu(const WeightStore& store, const std::string& module) {
 Mlp::Mlp(RunContext& context, const MlpSpec& spec)
     : activation_(spec.activation),
       gated_(spec.gate.has_value()),
+      sparsity_(spec.sparsity),
       up_(context.store, spec.up, context.options.as_deployed),
       down_(context.store, spec.down, context.options.as_deployed),
       inner_norm_(context.store, spec.inner_norm) {
@@ -69,6 +70,7 @@ void Mlp::run(RunContext& context, Matrix x, Matrix y, bool accumulate, int64_t 
   }
   times.time("linear", [&] { up_.apply(device, workspace, up_in, up, false); });
   times.time("gate", [&] {
+    if (sparsity_) device.keep_outstanding(inner, static_cast<float>(*sparsity_));
     if (gated_) {
       device.gate(gate_of(activation_), inner, up);
     } else {

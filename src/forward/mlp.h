@@ -1,8 +1,13 @@
 #pragma once
+#include <optional>
+
 #include "forward/context.h"
 #include "forward/norm.h"
 
 namespace assay {
+
+/// As a device knows it; not for xielu.
+Device::Gate gate_of(Activation activation);
 
 /// MlpSpec on the device.
 class Mlp {
@@ -16,6 +21,7 @@ class Mlp {
 
   Activation activation_;
   bool gated_;
+  std::optional<double> sparsity_;
   Linear gate_, up_, down_;
   Norm inner_norm_;
   XieluShape xielu_;

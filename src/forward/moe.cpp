@@ -21,6 +21,10 @@ class Mixture {
         device_(context.device),
         spec_(std::get<MoeSpec>(layer.mlp)),
         branch_(context.store, layer.mlp_branch),
+        router_norm_(context.store, spec_.router_norm),
+        expert_norm_(context.store, spec_.expert_norm),
+        expert_output_norm_(context.store, spec_.expert_output_norm),
+        shared_output_norm_(context.store, spec_.shared_output_norm),
         hidden_(hidden),
         sums_(device_, hidden.tokens(), hidden.width(), spill),
         progress_(progress) {
@@ -34,7 +38,8 @@ class Mixture {
       if (!routing.experts[e].tokens.empty()) chosen.push_back(static_cast<int64_t>(e));
       work_ += static_cast<int64_t>(routing.experts[e].tokens.size());
     }
-    if (spec_.shared) run_shared();
+    // A norm of the experts' sum needs all of it.
+    if (spec_.shared && !expert_output_norm_) run_shared();
     const auto load = [&](size_t i) {
       return std::async(prefetch ? std::launch::async : std::launch::deferred,
                         [this, e = chosen[i]] { return std::make_unique<Mlp>(context_, spec_.experts[e]); });
@@ -45,6 +50,8 @@ class Mixture {
       if (i + 1 < chosen.size()) next = load(i + 1);
       run_expert(*mlp, routing.experts[chosen[i]]);
     }
+    if (expert_output_norm_) norm_sums();
+    if (spec_.shared && expert_output_norm_) run_shared();
     join();
   }
 
@@ -70,14 +77,20 @@ class Mixture {
     routing.experts.resize(static_cast<size_t>(experts));
     std::vector<float> logits;
     for_chunks([&](int64_t first, int64_t count) {
-      const Matrix h = branch_.input(context_, "normed", hidden_.get(first, count));
+      const Matrix h = normed(router_norm_, hidden_.get(first, count));
       const Matrix result = context_.workspace.get("router", count, experts);
       device_.matmul(h, *router, result, false);
+      if (spec_.router.multiplier != 1) device_.scale(static_cast<float>(spec_.router.multiplier), result);
       if (router_bias.floats() > 0) device_.add_bias(result, router_bias.data());
       logits.resize(static_cast<size_t>(count * experts));
       device_.download(result.data, logits);
       route(spec_.routing, logits, bias, first, routing);
     });
+    if (spec_.routing.expert_scale.empty()) return routing;
+    const std::vector<float> scale = context_.store.values(spec_.routing.expert_scale, experts);
+    for (size_t e = 0; e < scale.size(); ++e) {
+      for (float& weight : routing.experts[e].weights) weight *= scale[e];
+    }
     return routing;
   }
 
@@ -90,7 +103,7 @@ class Mixture {
       const Matrix x = context_.workspace.get("chosen", rows, hidden_.width());
       const Matrix y = context_.workspace.get("expert output", rows, hidden_.width());
       hidden_.gather(tokens, x);
-      const Matrix h = branch_.input(context_, "normed", x);
+      const Matrix h = normed(expert_norm_, x);
       if (spec_.routing.scale_input) device_.scale_rows(h, weights);
       // Which tokens share a call is the batch's accident: each is on its own here.
       mlp.run(context_, h, y, false, 1);
@@ -109,7 +122,25 @@ class Mixture {
       const Matrix y = context_.workspace.get("expert output", count, hidden_.width());
       mlp.run(context_, h, y, false, context_.length);
       if (gate) device_.scale_rows(y, gates(h, *gate));
+      if (shared_output_norm_) shared_output_norm_.apply(device_, y, y);
+      if (expert_output_norm_) device_.add(sums_.get(first, count), y);
       sums_.put(first, y);
+    });
+  }
+
+  /// x normed by a norm of the mixture's own, or else as the branch does it.
+  Matrix normed(const Norm& own, Matrix x) {
+    if (!own) return branch_.input(context_, "normed", x);
+    const Matrix h = context_.workspace.get("normed", x.rows, x.cols);
+    own.apply(device_, x, h);
+    return h;
+  }
+
+  void norm_sums() {
+    for_chunks([&](int64_t first, int64_t count) {
+      const Matrix sums = sums_.get(first, count);
+      expert_output_norm_.apply(device_, sums, sums);
+      sums_.put(first, sums);
     });
   }
 
@@ -141,6 +172,7 @@ class Mixture {
   Device& device_;
   const MoeSpec& spec_;
   Branch branch_;
+  Norm router_norm_, expert_norm_, expert_output_norm_, shared_output_norm_;
   HiddenStates& hidden_;
   HiddenStates sums_;
   const std::function<void(double fraction)>& progress_;

@@ -48,13 +48,16 @@ Plan make_plan(const WeightStore& store, const EvalInput& input, const EvalOptio
       std::clamp<int64_t>((store.device().preferred_rows() + input.length - 1) / input.length, 1, input.rows);
 
   const auto tokens = static_cast<double>(input.rows * input.length);
-  int64_t largest_block = 0, widest = spec.hidden;
+  int64_t largest_block = 0, widest = spec.stream_width();
+  int64_t kept = spec.layer_inputs ? spec.layer_inputs->layers * spec.layer_inputs->width : 0;
   bool moe = false;
   double before = 0;
   for (const LayerSpec& layer : spec.layers) {
     const Size mixer = Size::of(layer.mixer), mlp = size_of_mlp(layer.mlp);
-    largest_block = std::max({largest_block, layer.parallel ? mixer.block + mlp.block : mixer.block, mlp.block});
+    largest_block = std::max({largest_block, layer.one_block() ? mixer.block + mlp.block : mixer.block, mlp.block});
     widest = std::max({widest, mixer.widest, mlp.widest});
+    if (const auto* attention = std::get_if<AttentionSpec>(&layer.mixer); attention && attention->keeps_kv >= 0)
+      kept += 2 * attention->kv_heads * attention->head_dim;
     moe = moe || std::holds_alternative<MoeSpec>(layer.mlp);
     plan.before.push_back(before);
     plan.work.push_back({tokens * static_cast<double>(mixer.used + input.length * mixer.widest),
@@ -69,7 +72,7 @@ Plan make_plan(const WeightStore& store, const EvalInput& input, const EvalOptio
   const double element = options.precision == Precision::bf16 ? 2 : 4;
   const double block = static_cast<double>(largest_block) * element;
   const double chunk = 8.0 * static_cast<double>(plan.rows_per_chunk * input.length * widest) * 4;
-  const double hidden = tokens * static_cast<double>(spec.hidden) * 4 * (moe ? 2 : 1);
+  const double hidden = tokens * static_cast<double>(spec.stream_width() * (moe ? 2 : 1) + kept) * 4;
   const double fixed = chunk + (256 << 20);
   const auto budget = static_cast<double>(options.memory_bytes);
   plan.spill = fixed + 2 * block + hidden > budget;

@@ -5,7 +5,7 @@
 
 namespace assay {
 
-void project(RunContext& context, Matrix x, std::initializer_list<Projection> projections) {
+void project(RunContext& context, Matrix x, std::span<const Projection> projections) {
   std::vector<std::pair<const LinearInput*, Matrix>> seen;
   for (const auto& [linear, y] : projections) {
     const LinearInput& input = linear.input();

@@ -1,5 +1,6 @@
 #pragma once
 #include <initializer_list>
+#include <span>
 
 #include "forward/context.h"
 
@@ -11,7 +12,10 @@ struct Projection {
 };
 
 /// y = linear(x) for linears that read the same x; what several of them do to it alike is done once.
-void project(RunContext& context, Matrix x, std::initializer_list<Projection> projections);
+void project(RunContext& context, Matrix x, std::span<const Projection> projections);
+inline void project(RunContext& context, Matrix x, std::initializer_list<Projection> projections) {
+  project(context, x, std::span(projections.begin(), projections.size()));
+}
 /// y = linear(x), or y += linear(x).
 void project(RunContext& context, Matrix x, const Linear& linear, Matrix y, bool accumulate);
 

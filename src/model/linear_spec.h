@@ -18,6 +18,8 @@ struct LinearSpec {
   double multiplier = 1;        ///< of the result, bias included
   std::string dense_name;       ///< Hugging Face name of this part's weight in the plain model
 
+  /// False for one that is not there.
+  explicit operator bool() const { return !module.empty(); }
   /// Row `r` of this linear as a row of the stored module.
   int64_t stored_row(int64_t r) const { return run == 0 ? first_row + r : first_row + r / run * stride + r % run; }
 };

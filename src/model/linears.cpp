@@ -73,4 +73,15 @@ std::unique_ptr<StoredWeight> open_positions(const Checkpoint& checkpoint, const
                             weight->rows(), weight->cols()));
 }
 
+std::unique_ptr<StoredWeight> open_layer_embedding(const Checkpoint& checkpoint, const QuantConfig& config,
+                                                   const ModelSpec& model) {
+  const LayerInputsSpec& spec = *model.layer_inputs;
+  const int64_t width = spec.layers * spec.width;
+  const Module module(checkpoint, config, spec.embedding, Module::Kind::embedding);
+  std::unique_ptr<StoredWeight> weight = open_weight(module);
+  if (weight->rows() >= spec.vocab && weight->cols() == width) return weight;
+  module.refuse(fmt::format("the model needs an embedding of [{}, {}], the file holds [{}, {}]", spec.vocab, width,
+                            weight->rows(), weight->cols()));
+}
+
 }  // namespace assay

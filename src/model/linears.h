@@ -26,13 +26,30 @@ template <class Visit>
 void for_each_linear(const LayerSpec& layer, Visit&& visit) {
   for_each_linear(layer.mixer, visit);
   for_each_linear(layer.mlp, visit);
+  if (layer.altup) layer.altup->for_each_linear(visit);
+  if (layer.layer_input) layer.layer_input->for_each_linear(visit);
+}
+/// The projections before all layers and behind them.
+template <class Visit>
+void for_each_linear_before(const ModelSpec& model, Visit&& visit) {
+  if (model.input.project) visit(*model.input.project);
+  if (model.layer_inputs) visit(model.layer_inputs->project);
+  if (!model.streams) return;
+  for (const LinearSpec& linear : model.streams->in) visit(linear);
+}
+template <class Visit>
+void for_each_linear_behind(const ModelSpec& model, Visit&& visit) {
+  if (model.streams) {
+    for (const LinearSpec& linear : model.streams->out) visit(linear);
+  }
+  if (model.project) visit(*model.project);
 }
 /// Those of all layers, and the projections before and behind them.
 template <class Visit>
 void for_each_linear(const ModelSpec& model, Visit&& visit) {
-  if (model.input.project) visit(*model.input.project);
+  for_each_linear_before(model, visit);
   for (const LayerSpec& layer : model.layers) for_each_linear(layer, visit);
-  if (model.project) visit(*model.project);
+  for_each_linear_behind(model, visit);
 }
 
 /// Rows [begin, end) of the linear's own matrix [out, in], row-major, from the module that holds it. Rows that are not
@@ -51,5 +68,9 @@ std::unique_ptr<StoredWeight> open_embedding(const Checkpoint& checkpoint, const
 /// Learned positions; Error unless they are of the size that the model needs.
 std::unique_ptr<StoredWeight> open_positions(const Checkpoint& checkpoint, const QuantConfig& config,
                                              const ModelSpec& model);
+
+/// The embedding of LayerInputsSpec; may have more rows than its vocabulary.
+std::unique_ptr<StoredWeight> open_layer_embedding(const Checkpoint& checkpoint, const QuantConfig& config,
+                                                   const ModelSpec& model);
 
 }  // namespace assay

@@ -76,6 +76,9 @@ std::vector<float> frequencies(const RopeSpec& rope, int64_t length) {
     case Type::yarn:
       yarn_frequencies(rope, f);
       break;
+    case Type::proportional:
+      for (size_t i = static_cast<size_t>(rope.rotated_pairs); i < f.size(); ++i) f[i] = 0;
+      break;
     case Type::longrope: {
       const std::vector<double>& divisors = length > rope.original_max_positions ? rope.long_factor : rope.short_factor;
       ASSAY_CHECK(divisors.size() == f.size());

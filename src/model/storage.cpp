@@ -65,10 +65,10 @@ class Meter {
 
   Storage measure() {
     out_.file_bytes = checkpoint_.file_bytes();
-    embedding();
-    if (model_.input.project) projection(*model_.input.project);
+    embeddings();
+    for_each_linear_before(model_, [&](const LinearSpec& linear) { projection(linear); });
     for (const LayerSpec& layer : model_.layers) decoder_layer(layer);
-    if (model_.project) projection(*model_.project);
+    for_each_linear_behind(model_, [&](const LinearSpec& linear) { projection(linear); });
     head();
     everything_else();
     out_.compare_q = {.bpw_layer = compare_q_decoder_.bpw(),
@@ -81,13 +81,18 @@ class Meter {
   }
 
  private:
-  void embedding() {
-    const auto weight = open_embedding(checkpoint_, config_, model_);
+  void embeddings() {
+    embedding(open_embedding(checkpoint_, config_, model_), model_.embedding_dense_name);
+    if (!model_.layer_inputs) return;
+    embedding(open_layer_embedding(checkpoint_, config_, model_), model_.layer_inputs->embedding_dense_name);
+  }
+
+  void embedding(const std::unique_ptr<StoredWeight>& weight, const std::string& dense_name) {
     claim(*weight);
     summary_.add(*weight, Summary::Place::embedding);
     const Counted counted(*weight);
-    out_.embedding = {counted.bits, static_cast<uint64_t>(weight->rows()) * static_cast<uint64_t>(weight->cols())};
-    out_.tensors.push_back({model_.embedding_dense_name, weight->rows(), weight->cols(), counted.format, counted.bits});
+    out_.embedding += {counted.bits, static_cast<uint64_t>(weight->rows()) * static_cast<uint64_t>(weight->cols())};
+    out_.tensors.push_back({dense_name, weight->rows(), weight->cols(), counted.format, counted.bits});
   }
 
   void decoder_layer(const LayerSpec& layer) {

@@ -116,4 +116,18 @@ void CpuDevice::xielu(const XieluShape& shape, Matrix x) {
   });
 }
 
+void CpuDevice::keep_outstanding(Matrix x, float deviations) {
+  for_row_tiles(x.rows, 16, [&](int64_t first, int64_t count) {
+    for (int64_t r = first; r < first + count; ++r) {
+      float* row = x.row(r);
+      double sum = 0, squares = 0;
+      for (int64_t c = 0; c < x.cols; ++c) sum += row[c];
+      const double mean = sum / static_cast<double>(x.cols);
+      for (int64_t c = 0; c < x.cols; ++c) squares += (row[c] - mean) * (row[c] - mean);
+      const auto floor = static_cast<float>(mean + deviations * std::sqrt(squares / static_cast<double>(x.cols)));
+      for (int64_t c = 0; c < x.cols; ++c) row[c] = row[c] - floor > 0 ? row[c] - floor : 0 * row[c];
+    }
+  });
+}
+
 }  // namespace assay

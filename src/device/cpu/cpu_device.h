@@ -31,6 +31,7 @@ class CpuDevice final : public Device {
                  Precision precision) override;
   void gate(Gate act, Matrix gate, Matrix up) override;
   void activate(Gate act, Matrix x) override;
+  void keep_outstanding(Matrix x, float deviations) override;
   void xielu(const XieluShape& shape, Matrix x) override;
   void causal_conv(Matrix x, const float* weight, int64_t kernel, const float* bias, bool silu, int64_t length,
                    Matrix y) override;

@@ -93,6 +93,7 @@ void read_scaling(Keys& keys, Keys& section, RopeSpec& rope) {
   rope.original_max_positions = original.size_or("original_max_position_embeddings", rope.max_positions);
   switch (rope.type) {
     case Type::plain:
+    case Type::proportional:
       return;
     case Type::linear:
       rope.factor = section.positive("factor");
