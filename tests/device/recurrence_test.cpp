@@ -140,6 +140,22 @@ TEST_F(Recurrence, ASelectiveScanEqualsItsDefinition) {
   }
 }
 
+TEST_F(Recurrence, WhatDoesNotStandOutOfItsRowIsCutOff) {
+  const int64_t rows = 40, cols = 37;
+  auto x = random_values(rows * cols, 26, 3);
+  const std::vector<float> before = x;
+  device_->keep_outstanding(view(x, rows, cols), 0.7f);
+  for (int64_t r = 0; r < rows; ++r) {
+    double sum = 0, squares = 0;
+    for (int64_t c = 0; c < cols; ++c) sum += before[r * cols + c];
+    for (int64_t c = 0; c < cols; ++c) squares += std::pow(before[r * cols + c] - sum / cols, 2);
+    const double floor = sum / cols + 0.7 * std::sqrt(squares / cols);
+    for (int64_t c = 0; c < cols; ++c) {
+      ASSERT_NEAR(x[r * cols + c], std::max(before[r * cols + c] - floor, 0.0), 2e-6) << r << " " << c;
+    }
+  }
+}
+
 TEST_F(Recurrence, ResultsDependNeitherOnThreadsNorOnTheRowsBeside) {
   const int64_t length = 40, n = 2 * length, heads = 4, dk = 16, dv = 24;
   auto q = random_values(n * heads * dk, 18), k = random_values(n * heads * dk, 19, 0.25f);

@@ -3,12 +3,14 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "model/config.h"
 #include "model/linears.h"
 #include "model/rope.h"
 #include "model/storage.h"
+#include "support/errors.h"
 #include "support/support.h"
 
 namespace assay {
@@ -143,6 +145,51 @@ TEST(Gemma4, SharesKeysOfTheLastLayerOfAKind) {
   EXPECT_EQ(table.pairs, 16);
   EXPECT_EQ(table.sin.at(16 + 4), 0) << "only the first quarter rotates";
   EXPECT_NE(table.sin.at(16 + 3), 0);
+}
+
+/// What is said about a fixture with another value of one key.
+std::string refusal_of(const std::string& fixture, const std::string& key, const Json& value) {
+  const test::TempDir folder;
+  fs::copy(folder_of(fixture) / "model.safetensors", folder / "model.safetensors");
+  Json config = read_json(folder_of(fixture) / "config.json");
+  config[key] = value;
+  test::write_text(folder / "config.json", config.dump());
+  return test::error_of([&] { read_model_spec(Checkpoint::open(folder.path())); });
+}
+
+TEST(MixerConfig, KeysThatMakeNoSenseOrAreNotHandledAreNamed) {
+  ASSAY_REQUIRE_FIXTURES();
+  const std::vector<std::tuple<const char*, const char*, Json>> cases = {
+      {"deepseek_v3", "n_group", 3},
+      {"deepseek_v3", "topk_group", 5},
+      {"deepseek_v3", "scoring_func", "softmax"},
+      {"deepseek_v3", "num_experts_per_tok", 5},
+      {"deepseek_v3", "sliding_window", 16},
+      {"deepseek_v2", "norm_topk_prob", true},
+      {"deepseek_v2", "topk_method", "random"},
+      {"qwen3_next", "layer_types", {"full_attention"}},
+      {"qwen3_next", "linear_num_value_heads", 3},
+      {"qwen3_5_text", "attn_output_gate", false},
+      {"llama4_text", "no_rope_layers", {1, 0}},
+      {"llama4_text", "moe_layers", {7}},
+      {"mamba", "hidden_act", "gelu"},
+      {"mamba", "conv_kernel", 1 << 20},
+      {"mamba2", "time_step_limit", {2.0, 1.0}},
+      {"mamba2", "head_dim", 7},
+      {"granitemoehybrid", "layer_types", {"mamba", "rwkv"}},
+      {"falcon_h1", "ssm_multipliers", {1.0}},
+      {"falcon_h1", "mamba_n_groups", 3},
+      {"lfm2", "layer_types", {"conv", "conv", "sliding_attention"}},
+      {"minimax", "rotary_dim", 8},
+      {"gemma3n_text", "num_kv_shared_layers", 5},
+      {"gemma3n_text", "activation_sparsity_pattern", {0.9, 1.5, 0, 0, 0}},
+      {"gemma3n_text", "altup_active_idx", 3},
+      {"gemma4_text", "use_bidirectional_attention", "all"},
+  };
+  for (const auto& [fixture, key, value] : cases) {
+    SCOPED_TRACE(std::string(fixture) + " " + key);
+    test::expect_contains(refusal_of(fixture, key, value), key);
+  }
 }
 
 }  // namespace

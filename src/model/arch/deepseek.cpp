@@ -92,7 +92,7 @@ void read_expert_groups(Keys& keys, const DeepseekDefaults& defaults, MoeShape& 
   }
   if (routing.top_groups > routing.groups) keys.refuse("topk_group", fmt::format("at most {}", routing.groups));
   if (routing.top_k > routing.top_groups * (shape.experts / routing.groups)) {
-    keys.refuse("topk_group", fmt::format("enough groups for {} experts", routing.top_k));
+    keys.refuse("num_experts_per_tok", "no more experts than the chosen groups have");
   }
 }
 

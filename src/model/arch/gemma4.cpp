@@ -129,6 +129,9 @@ ModelSpec gemma4_text(Source& source) {
   const bool experts = keys.boolean_or("enable_moe_block", false);
   MoeShape shape;
   if (experts) shape = read_moe(keys, "num_experts", "moe_intermediate_size", "top_k_experts");
+  // Images alone are attended to in both directions where the config says "vision".
+  const char* bidirectional = "use_bidirectional_attention";
+  if (!keys.is(bidirectional, "vision") && keys.boolean_or(bidirectional, false)) keys.refuse(bidirectional, "false");
   keys.ignore({"num_experts", "moe_intermediate_size", "top_k_experts", "vocab_size_per_layer_input"});
 
   ModelSpec model = build(source, d, [&](int64_t layer) {
