@@ -71,6 +71,7 @@ class Exporter {
       claimed_.insert(part.tensor);
       if (part.role == Role::bias || (plain_already && part.role == Role::other)) copy(*part.tensor);
     }
+    if (weight->format() == "mxfp4/experts") return add_stack(std::move(weight));
     PlainTensor plain;
     plain.name = weight->name() + ".weight";
     plain.shape = {weight->rows(), weight->cols()};
@@ -100,7 +101,33 @@ class Exporter {
     tensors.push_back(std::move(plain));
   }
 
+  /// Experts of gpt-oss: what is stored as [experts * out, in] is the parameter [experts, in, out] of the plain model.
+  void add_stack(std::shared_ptr<const StoredWeight> weight) {
+    const int64_t experts = weight->parts().at(0).tensor->shape.at(0), out_size = weight->rows() / experts;
+    const int64_t in_size = weight->cols(), bytes = out_size * in_size * (bits_of(dtype_) / 8);
+    tensors.push_back({weight->name(),
+                       dtype_,
+                       {experts, in_size, out_size},
+                       experts,
+                       bytes,
+                       1,
+                       [=, this](int64_t expert, int64_t, std::byte* out) {
+                         stop_if_interrupted();
+                         const std::vector<float> rows = decoded(*weight, expert * out_size, (expert + 1) * out_size);
+                         std::vector<float> columns(rows.size());
+                         pool_.run(in_size, [&](int64_t i) {
+                           for (int64_t o = 0; o < out_size; ++o) columns[i * out_size + o] = rows[o * in_size + i];
+                         });
+                         store_floats(columns, dtype_, out);
+                       }});
+  }
+
   void decode(const StoredWeight& weight, int64_t begin, int64_t end, std::byte* out) const {
+    store_floats(decoded(weight, begin, end), dtype_, out);
+  }
+
+  /// Rows [begin, end). Error where the new type cannot hold a value.
+  std::vector<float> decoded(const StoredWeight& weight, int64_t begin, int64_t end) const {
     std::vector<float> values(static_cast<size_t>((end - begin) * weight.cols()));
     weight.decode(begin, end, values.data());
     const auto overflows = [](float v) { return std::fabs(v) >= 65520 && std::isfinite(v); };
@@ -109,7 +136,7 @@ class Exporter {
       fail("{}: row {} holds {}, which float16 cannot; export as bf16 or f32", weight.name(),
            begin + (large - values.begin()) / weight.cols(), *large);
     }
-    store_floats(values, dtype_, out);
+    return values;
   }
 
   void drop(const AttentionQuant& attention, const std::string& module) {

@@ -191,5 +191,31 @@ TEST_F(Export, KeepsTheGoldenWeightsOfOtherTools) {
   }
 }
 
+/// The linears of all layers by the names of the plain model.
+std::map<std::string, std::vector<float>> linears(const fs::path& model) {
+  const Checkpoint checkpoint = Checkpoint::open(model);
+  const QuantConfig quant = QuantConfig::of(checkpoint);
+  const ModelSpec spec = read_model_spec(checkpoint);
+  std::map<std::string, std::vector<float>> values;
+  for_each_linear(spec, [&](const LinearSpec& linear) {
+    std::vector<float>& own = values[linear.dense_name];
+    own.resize(static_cast<size_t>(linear.out * linear.in));
+    decode_linear(*open_linear(checkpoint, quant, linear), linear, 0, linear.out, own.data());
+  });
+  return values;
+}
+
+TEST_F(Export, PackedExpertsOfGptOssBecomeTheTransposedParameter) {
+  ASSAY_REQUIRE_FIXTURES();
+  const ExportRequest packed = request(test::fixtures() / "mxfp4/gptoss-3x2");
+  ASSERT_EQ(run(packed), 0);
+  const Checkpoint plain = Checkpoint::open(dir_ / "out");
+  EXPECT_EQ(plain.at("model.layers.0.mlp.experts.gate_up_proj").shape, (std::vector<int64_t>{3, 256, 1536}));
+  EXPECT_EQ(plain.at("model.layers.0.mlp.experts.down_proj").shape, (std::vector<int64_t>{3, 768, 256}));
+  const auto expected = linears(packed.model), found = linears(dir_ / "out");
+  ASSERT_EQ(found.size(), expected.size());
+  for (const auto& [name, values] : expected) EXPECT_TRUE(found.at(name) == values) << name;
+}
+
 }  // namespace
 }  // namespace assay
