@@ -91,7 +91,8 @@ std::string protocol_note(const DatasetText& text) {
 
 std::string llama_cpp_note(const DataSpec& spec) {
   return fmt::format(
-      "protocol llama.cpp: one newline at the end dropped, disjoint windows of {} tokens that begin with the BOS (where "
+      "protocol llama.cpp: one newline at the end dropped, disjoint windows of {} tokens that begin with the BOS "
+      "(where "
       "the tokenizer adds one), the last {} predictions of each scored",
       spec.eval_len, spec.eval_len - spec.warmup_tokens - 1);
 }
