@@ -22,9 +22,7 @@ struct RunOptions {
   uint64_t memory_bytes = uint64_t{8} << 30;
   bool jensen_shannon = false;
   OutputOptions out;
-  std::string assume;            ///< type of models whose own is unknown: "llama", or empty
-  std::filesystem::path output;  ///< empty = none
-  bool json = false;             ///< stdout carries the JSON report and nothing else
+  std::string assume;  ///< type of models whose own is unknown: "llama", or empty
   std::filesystem::path data_dir;
   std::filesystem::path cache_dir;
   bool use_cache = true;
