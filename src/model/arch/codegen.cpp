@@ -24,18 +24,8 @@ void use_blocks(const Source& source, const Decoder& d, AttentionSpec& attention
 /// GPT-J with q, v and k in one module.
 ModelSpec codegen(Source& source) {
   DecoderDefaults defaults = gpt_defaults();
-  defaults.has_rope = true;
-  defaults.rope = {.interleaved = true, .dims = source.keys.size_or("rotary_dim", 64)};
   defaults.names.qkv = "qkv_proj";
-  defaults.names.o = "out_proj";
-  defaults.names.up = "fc_in";
-  defaults.names.down = "fc_out";
-  defaults.names.mlp_norm = defaults.names.attention_norm;
-  Decoder decoder = read_gpt(source, defaults);
-  decoder.qkv_bias = decoder.o_bias = false;
-  decoder.head_bias = true;
-  source.keys.ignore({"n_ctx", "rotary", "scale_attn_weights"});  // always so
-  decoder.parallel = true;
+  const Decoder decoder = read_gptj(source, defaults);
   if (decoder.heads % kBlocks != 0 || decoder.heads * decoder.head_dim != decoder.hidden)
     source.keys.refuse("n_head", "a multiple of 4");
   return build(source, decoder, [&](int64_t layer) {

@@ -35,6 +35,21 @@ Decoder read_gpt(Source& source, const DecoderDefaults& defaults) {
   return d;
 }
 
+Decoder read_gptj(Source& source, DecoderDefaults defaults) {
+  defaults.has_rope = true;
+  defaults.rope = {.interleaved = true, .dims = source.keys.size_or("rotary_dim", 64)};
+  defaults.names.o = "out_proj";
+  defaults.names.up = "fc_in";
+  defaults.names.down = "fc_out";
+  defaults.names.mlp_norm = defaults.names.attention_norm;
+  Decoder decoder = read_gpt(source, defaults);
+  decoder.qkv_bias = decoder.o_bias = false;
+  decoder.head_bias = true;
+  decoder.parallel = true;
+  source.keys.ignore({"n_ctx", "rotary", "scale_attn_weights"});  // always so
+  return decoder;
+}
+
 ModelSpec build_with_positions(const Source& source, const Decoder& d, const char* module, int64_t offset,
                                const std::function<LayerSpec(int64_t)>& layer) {
   if (d.max_positions == 0) source.keys.refuse("n_positions", "the number of learned positions");

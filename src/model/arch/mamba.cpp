@@ -40,18 +40,9 @@ MambaSpec mixer(const Source& source, Keys& keys, const Decoder& d, const std::s
 /// No attention and no MLP: layers of one selective state space.
 ModelSpec mamba(Source& source) {
   Keys& keys = source.keys;
-  Decoder d = read_decoder(source, {.norm_eps = 1e-5,
-                                    .heads = 1,
-                                    .mlp_ratio = keys.size_or("expand", 2),
-                                    .tied = true,
-                                    .has_rope = false,
-                                    .keys = {.norm_eps = "layer_norm_epsilon"},
-                                    .names = {.plain = "backbone.",
-                                              .embedding = "embeddings",
-                                              .final_norm = "norm_f",
-                                              .attention = "mixer",
-                                              .attention_norm = "norm",
-                                              .mlp_norm = ""}});
+  DecoderDefaults defaults = mamba_defaults(keys);
+  defaults.tied = true;
+  Decoder d = read_decoder(source, defaults);
   if (d.activation != Activation::silu) keys.refuse("hidden_act", "silu");
   return build(source, d, [&](int64_t layer) {
     return decoder_layer(source, d, layer, mixer(source, keys, d, layer_name(d, layer, d.names.attention)),

@@ -5,19 +5,9 @@ namespace assay::arch {
 /// Mamba's successor: a state for each head, and a norm on the gated output.
 ModelSpec mamba2(Source& source) {
   Keys& keys = source.keys;
-  const int64_t expand = keys.size_or("expand", 2);
-  Decoder d = read_decoder(source, {.norm_eps = 1e-5,
-                                    .heads = 1,
-                                    .head_dim = 1,
-                                    .mlp_ratio = expand,
-                                    .has_rope = false,
-                                    .keys = {.norm_eps = "layer_norm_epsilon"},
-                                    .names = {.plain = "backbone.",
-                                              .embedding = "embeddings",
-                                              .final_norm = "norm_f",
-                                              .attention = "mixer",
-                                              .attention_norm = "norm",
-                                              .mlp_norm = ""}});
+  DecoderDefaults defaults = mamba_defaults(keys);
+  defaults.head_dim = 1;
+  Decoder d = read_decoder(source, defaults);
   if (d.activation != Activation::silu) keys.refuse("hidden_act", "silu");
   if (keys.boolean_or("norm_before_gate", false)) keys.refuse("norm_before_gate", "false");
   if (!keys.boolean_or("rms_norm", true)) keys.refuse("rms_norm", "true");

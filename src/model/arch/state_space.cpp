@@ -95,4 +95,18 @@ Mamba2Spec mamba2(const Source& source, const Decoder& d, const std::string& mod
   return spec;
 }
 
+DecoderDefaults mamba_defaults(Keys& keys) {
+  return {.norm_eps = 1e-5,
+          .heads = 1,
+          .mlp_ratio = keys.size_or("expand", 2),
+          .has_rope = false,
+          .keys = {.norm_eps = "layer_norm_epsilon"},
+          .names = {.plain = "backbone.",
+                    .embedding = "embeddings",
+                    .final_norm = "norm_f",
+                    .attention = "mixer",
+                    .attention_norm = "norm",
+                    .mlp_norm = ""}};
+}
+
 }  // namespace assay

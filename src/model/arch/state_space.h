@@ -21,6 +21,9 @@ struct Mamba2Keys {
 Mamba2Shape read_mamba2(Keys& keys, const Mamba2Keys& names, int64_t width);
 Mamba2Spec mamba2(const Source& source, const Decoder& decoder, const std::string& module, const Mamba2Shape& shape);
 
+/// Defaults of models that are nothing but layers of state spaces.
+DecoderDefaults mamba_defaults(Keys& keys);
+
 /// conv1d below `module`.
 ConvSpec conv1d(const Source& source, const std::string& module, int64_t channels, int64_t kernel, bool bias);
 /// The size of a convolution's kernel.
