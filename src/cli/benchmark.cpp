@@ -155,6 +155,15 @@ QuantConfig quant_of(const Checkpoint& checkpoint, const RunOptions& options) {
   return options.llama_cpp && checkpoint.gguf() ? gguf::llama_cpp_runtime() : QuantConfig::of(checkpoint);
 }
 
+EvalOptions eval_options(const RunOptions& options) {
+  EvalOptions out;
+  out.precision = options.precision;
+  out.as_deployed = options.as_deployed;
+  out.kv_cache = options.kv_cache;
+  out.memory_bytes = options.memory_bytes;
+  return out;
+}
+
 CacheKey Benchmark::key_of(const Checkpoint& checkpoint, const ModelEntry& entry, const ModelResult& result) {
   CacheKey key;
   key.tokens_sha256 = data_.record.tokens_sha256;
@@ -177,11 +186,8 @@ CacheKey Benchmark::key_of(const Checkpoint& checkpoint, const ModelEntry& entry
 }
 
 EvalResult Benchmark::evaluate_model(const OpenModel& model, const ModelEntry& entry) {
-  EvalOptions options;
-  options.precision = entry.precision.value_or(options_.precision);
-  options.as_deployed = options_.as_deployed;
-  options.kv_cache = options_.kv_cache;
-  options.memory_bytes = options_.memory_bytes;
+  EvalOptions options = eval_options(options_);
+  if (entry.precision) options.precision = *entry.precision;
   options.noise = entry.noise;
   options.vocabulary = data_.vocabulary;
   options.jensen_shannon = options_.jensen_shannon;

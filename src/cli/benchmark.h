@@ -31,6 +31,9 @@ struct BenchmarkData {
 /// What a checkpoint declares, or for a GGUF file what llama.cpp does on a CPU where that was asked for.
 QuantConfig quant_of(const Checkpoint& checkpoint, const RunOptions& options);
 
+/// What the options say about arithmetic and memory.
+EvalOptions eval_options(const RunOptions& options);
+
 /// Measures models one after the other on the same tokens and reports them: narration as it goes, the report file after
 /// each model, the table at the end. A model that fails does not stop the others. With a reference among them, the
 /// others are compared with it; it is run once, and only if something is to be compared that the cache does not know.

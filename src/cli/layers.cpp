@@ -34,11 +34,7 @@ int run(const LayersRequest& request) {
   const BenchmarkData data = load_data(data_spec(request.ppl), request.ppl.text, run, console);
   ThreadPool pool(run.threads > 0 ? run.threads : ThreadPool::available());
   const auto device = open_device(run.device, pool);
-  EvalOptions options;
-  options.precision = run.precision;
-  options.as_deployed = run.as_deployed;
-  options.kv_cache = run.kv_cache;
-  options.memory_bytes = run.memory_bytes;
+  EvalOptions options = eval_options(run);
   LayerErrors errors;
   {
     Progress progress(console, "Comparing layers");

@@ -6,8 +6,7 @@ namespace assay::gguf {
 
 //   d, dmin f16       y[i] = d * S * q - dmin * M
 //   scales  u8[12]    S and M of the 8 groups: see scales.h
-//   qs      u8[128]   q of element 64 p + l in the low nibble of byte 32 p + l, of element 64 p + 32 + l in the high
-//   one
+//   qs      u8[128]   q of element 64 p + l in the low nibble of byte 32 p + l, of 64 p + 32 + l in the high one
 struct Q4_K {
   static constexpr FormatInfo kInfo{"Q4_K", "gguf", "4.5",
                                     "blocks of 256 weights: f16 scales, 6-bit scales and minima of 32, nibbles"};
