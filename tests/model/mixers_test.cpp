@@ -129,7 +129,8 @@ TEST(Qwen3Next, SplitsProjectionsByKeyHead) {
 
 TEST(Mamba2, LimitsItsTimeStepsAsTheConfigSays) {
   ASSAY_REQUIRE_FIXTURES();
-  const auto& mixer = std::get<Mamba2Spec>(spec_of("mamba2").layers.at(0).mixer);
+  const ModelSpec model = spec_of("mamba2");
+  const auto& mixer = std::get<Mamba2Spec>(model.layers.at(0).mixer);
   EXPECT_EQ(mixer.dt_low, 0);
   EXPECT_EQ(mixer.dt_high, std::numeric_limits<double>::infinity());
 }
