@@ -2,22 +2,16 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
-#include <random>
 
 #include "base/error.h"
 #include "device/device.h"
+#include "support/random.h"
 #include "support/support.h"
 
 namespace assay {
 namespace {
 
-std::vector<float> random_values(int64_t count, uint64_t seed, float scale = 1) {
-  std::mt19937_64 engine(seed);
-  std::normal_distribution<float> normal(0, scale);
-  std::vector<float> values(static_cast<size_t>(count));
-  for (float& v : values) v = normal(engine);
-  return values;
-}
+using test::random_values;
 
 Matrix view(std::vector<float>& values, int64_t rows, int64_t cols) {
   return {values.data(), rows, cols, cols};

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "tokens/tokenizer.h"
 
 namespace assay::test {
@@ -25,6 +26,11 @@ std::vector<Golden> goldens_with_wikitext();
 std::shared_ptr<const Tokenizer> shared_tokenizer(const Golden& golden);
 
 std::vector<std::string> hard_texts();
+
+/// Expects the ids `want[i]` for every text, or the entry of `otherwise` under i where it has one. Reports the first
+/// few differences; `mode` names the options.
+void expect_encodes(const char* mode, const Tokenizer& tokenizer, const std::vector<std::string>& texts,
+                    EncodeOptions options, const Json& want, const Json* otherwise = nullptr);
 
 /// The text of wiki2 under "P1", "P2" or "P3" of the benchmark protocol.
 std::string wikitext(const std::string& protocol);

@@ -56,6 +56,20 @@ std::vector<std::string> hard_texts() {
   return texts;
 }
 
+void expect_encodes(const char* mode, const Tokenizer& tokenizer, const std::vector<std::string>& texts,
+                    EncodeOptions options, const Json& want, const Json* otherwise) {
+  int wrong = 0;
+  for (size_t i = 0; i < texts.size() && wrong < 5; ++i) {
+    const bool other = otherwise && otherwise->contains(std::to_string(i));
+    const Json& expected = other ? otherwise->at(std::to_string(i)) : want[i];
+    const std::vector<int32_t> got = tokenizer.encode(texts[i], options);
+    if (got == expected.get<std::vector<int32_t>>()) continue;
+    ++wrong;
+    ADD_FAILURE() << mode << ", text " << i << ' ' << Json(texts[i]).dump() << "\n expected " << expected.dump()
+                  << "\n found    " << Json(got).dump();
+  }
+}
+
 std::string wikitext(const std::string& protocol) {
   const std::string raw = read_text(shared_data() / "wikitext-2-raw/wiki.test.raw");
   if (protocol == "P3") return raw;

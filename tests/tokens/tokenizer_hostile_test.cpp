@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "support/errors.h"
 #include "support/support.h"
 #include "tokens/sentencepiece.h"
 #include "tokens/tokenizer_json/pipeline.h"
@@ -10,18 +11,6 @@
 
 namespace assay::test {
 namespace {
-
-/// A message of the Error that `work` throws; empty, and a failed test, when it throws none.
-template <class Work>
-std::string error_of(Work work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  ADD_FAILURE() << "no Error";
-  return "";
-}
 
 std::unique_ptr<Tokenizer> open_text(const std::string& json) {
   return text::make_pipeline(json, "t.json", nullptr);
