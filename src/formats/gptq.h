@@ -28,12 +28,22 @@ class Gptq : public ColumnPacked {
   }
 
   explicit Gptq(const Module& module)
-      : ColumnPacked(module, module.config().parsed<gptq::Config>().layout_of(module.name())),
+      : ColumnPacked(plain(module), module.config().parsed<gptq::Config>().layout_of(module.name())),
         format_(module.config().parsed<gptq::Config>().format()) {}
 
   std::string format() const override { return "gptq/" + format_; }
 
  private:
+  /// Marlin's tensors have other names.
+  static const Module& plain(const Module& module) {
+    if (module.config().parsed<gptq::Config>().format() == "marlin") {
+      module.refuse(
+          "the config says marlin, whose tensors are B and s; a qweight beside it is not supported. Should it be one "
+          "of gptq, gptq_v2, gptq_p?");
+    }
+    return module;
+  }
+
   std::string format_;
 };
 

@@ -55,6 +55,9 @@ std::string read_text(const Module& module, const char* suffix) {
     module.refuse(fmt::format("{}: expected a short text, found {}", tensor.name, tensor.describe()));
   }
   const auto bytes = read_elements<uint8_t>(module.checkpoint(), tensor);
+  if (std::any_of(bytes.begin(), bytes.end(), [](uint8_t c) { return c < 0x20 || c > 0x7e; })) {
+    module.refuse(fmt::format("{}: expected text, found other bytes", tensor.name));
+  }
   return {bytes.begin(), bytes.end()};
 }
 

@@ -25,7 +25,7 @@ constexpr decltype(&unpack<2>) kUnpack[] = {nullptr,   nullptr,   unpack<2>, unp
 }  // namespace
 
 MlxAffine::MlxAffine(const Module& module) : CodedWeight(module, "") {
-  const mlx::Scheme& scheme = module.config().parsed<mlx::Config>().scheme_of(module.name());
+  const mlx::Scheme scheme = module.config().parsed<mlx::Config>().scheme_of(module);
   const auto bits = static_cast<int>(scheme.bits);
   format_ = fmt::format("mlx/affine-{}bit", bits);
   const StoredTensor& codes = module.at("weight");

@@ -6,13 +6,13 @@ namespace assay {
 
 // The floating-point modes of MLX: mxfp4, mxfp8, nvfp4.
 //
-//   weight  U32  [out, in / 8 | in / 4]   E2M1, or E4M3 for mxfp8, the first code in the lowest bits
-//   scales  U8   [out, in / 32]           mxfp4, mxfp8: E8M0;  nvfp4: E4M3 [out, in / 16]
+//   weight        U32  [out, in / 8 | in / 4]   E2M1, or E4M3 for mxfp8, the first code in the lowest bits
+//   scales        U8   [out, in / 32]           mxfp4, mxfp8: E8M0;  nvfp4: E4M3 [out, in / 16]
 //   or both with a leading dimension of experts
+//   global_scale  F32  [experts]                nvfp4, if its maker was asked for one: max |W| of each expert
 //
 //   W = code * scale
-//
-// nvfp4 has no second scale here.
+//   W = code * (scale * (global_scale / (6 * 448)))
 class MlxFloat : public CodedWeight {
  public:
   static constexpr FormatInfo kInfo{"mxfp4, mxfp8, nvfp4", "mlx", "4, 8",
@@ -23,6 +23,12 @@ class MlxFloat : public CodedWeight {
   }
 
   explicit MlxFloat(const Module& module);
+
+ private:
+  ScaleGrid::Rows read_scales(int64_t begin, int64_t end) const override;
+
+  const StoredTensor* global_ = nullptr;  // or null
+  int64_t rows_each_ = 0;                 // rows under one global scale
 };
 
 }  // namespace assay

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "formats/shared/bits.h"
+#include "formats/shared/marlin_tiles.h"
 #include "formats/shared/minifloat.h"
 #include "formats/shared/parts.h"
 #include "formats/shared/quantize.h"
@@ -30,9 +31,8 @@ struct Config {
   }
 };
 
-/// nibble[e]: where element e of a word is.
-constexpr std::array<int, 8> kGrouped = {0, 4, 1, 5, 2, 6, 3, 7};
-constexpr std::array<int, 8> kWhole = {1, 3, 5, 7, 0, 2, 4, 6};
+/// marlin::kNibble of codes without groups.
+constexpr int kWhole[] = {1, 3, 5, 7, 0, 2, 4, 6};
 
 }  // namespace
 
@@ -105,13 +105,13 @@ std::array<float, 16> Qqq::code_values(const float* group, float channel) {
 /// Columns [16 begin, 16 end) of output `row` of 64.
 void Qqq::expand(const ColumnWords& words, int64_t row, int64_t begin, int64_t end, const std::array<float, 16>& values,
                  float* w) const {
-  const std::array<int, 8>& nibble = group_ ? kGrouped : kWhole;
+  const int* nibble = group_ ? marlin::kNibble : kWhole;
   const int64_t half = row % 16 / 8;
   int shift[4];
   const uint32_t* word[4];
   for (int k = 0; k < 4; ++k) {
     shift[k] = 4 * nibble[4 * half + k];
-    word[k] = words.row(4 * (4 * (row % 8) + k) + row / 16);
+    word[k] = words.row(marlin::word_of(row, k));
   }
   for (int64_t tile = begin; tile < end; ++tile) {
     for (int k = 0; k < 4; ++k, w += 4) {
@@ -121,11 +121,10 @@ void Qqq::expand(const ColumnWords& words, int64_t row, int64_t begin, int64_t e
 }
 
 std::array<float, Qqq::kBlock> Qqq::channel_scales(int64_t number) const {
-  constexpr int kOrder[] = {0, 1, 8, 9, 16, 17, 24, 25};
   const auto stored = read_values(module_.checkpoint(), *channel_, DType::F32, number * kBlock, kBlock);
   require_finite(module_, *channel_, stored, number * kBlock, rows_);
   std::array<float, kBlock> scales;
-  for (int i = 0; i < kBlock; ++i) scales[i / 32 * 32 + 2 * (i % 32 / 8) + kOrder[i % 8]] = stored[i];
+  for (int i = 0; i < kBlock; ++i) scales[marlin::output_of_row_scale(i)] = stored[i];
   return scales;
 }
 
@@ -137,7 +136,7 @@ std::vector<float> Qqq::group_scales(int64_t number) const {
     const int64_t first = group * rows_ + number * kBlock;
     const auto stored = read_values(module_.checkpoint(), *group_, DType::F16, first, kBlock);
     require_finite(module_, *group_, stored, first, rows_);
-    for (int i = 0; i < kBlock; ++i) scales[group * kBlock + i / 8 + 8 * (i % 8)] = stored[i];
+    for (int i = 0; i < kBlock; ++i) scales[group * kBlock + marlin::output_of_group_scale(i)] = stored[i];
   }
   return scales;
 }

@@ -250,6 +250,33 @@ TEST(Mlx, DamageIsNamed) {
   expect_error(mlx(4, 32, "mxfp4"), nan, {"scales[0, 0] is nan"});
 }
 
+TEST(Mlx, ExpertsMayHaveGlobalScales) {
+  SafetensorsWriter writer;
+  writer.fill<uint32_t>("a.up_proj.weight", DType::U32, {2, 1, 2}, 0x22222222);  // 1
+  writer.fill<uint8_t>("a.up_proj.scales", DType::U8, {2, 1, 1}, kOne);
+  SafetensorsWriter full = writer;
+  full.add<float>("a.up_proj.global_scale", DType::F32, {2}, {2688, 5376});
+  const std::vector<float> w = decode(mlx(4, 16, "nvfp4"), full);
+  EXPECT_EQ(w[0], 1);
+  EXPECT_EQ(w[16], 2);
+  SafetensorsWriter few = writer;
+  few.add<float>("a.up_proj.global_scale", DType::F32, {1}, {1});
+  expect_error(mlx(4, 16, "nvfp4"), few, {"global_scale", "each of 2 matrices", "found F32 [1]"});
+  writer.add<float>("a.up_proj.global_scale", DType::F32, {2}, {1, INFINITY});
+  expect_error(mlx(4, 16, "nvfp4"), writer, {"global_scale[1] is inf"});
+}
+
+TEST(Mlx, WhatTheConfigDoesNotNameIsReadOffTheTensors) {
+  SafetensorsWriter writer;
+  writer.fill<uint32_t>("a.up_proj.weight", DType::U32, {1, 6}, 0);
+  writer.fill<uint16_t>("a.up_proj.scales", DType::BF16, {1, 2}, bf16(1));
+  writer.fill<uint16_t>("a.up_proj.biases", DType::BF16, {1, 2}, bf16(3));
+  const MadeCheckpoint made(mlx(4, 64), writer);
+  const auto weight = open_weight({made.checkpoint(), made.config(), kName, Module::Kind::linear, Module::Size{1, 64}});
+  EXPECT_EQ(weight->format(), "mlx/affine-3bit");
+  EXPECT_EQ(decode(*weight), std::vector<float>(64, 3));
+}
+
 TEST(Mlx, ConfigsThatCannotBeAreRefused) {
   for (const char* config :
        {R"({"quant_method":"mlx","bits":7})", R"({"quant_method":"mlx","mode":"nf4"})",
@@ -391,6 +418,7 @@ TEST(Hqq, DamageIsNamed) {
   expect_error("", HqqModule{.axis = 2}.tensors(), {"axis is 2"});
   expect_error("", HqqModule{.group_size = 3}.tensors(), {"groups of 3 do not divide 4 codes"});
   expect_error("", HqqModule{.group_size = -1}.tensors(), {"group_size is -1"});
+  expect_error("", HqqModule{.packing = "4bit\xf5"}.tensors(), {"a.up_proj.packing", "expected text"});
   expect_error("", HqqModule{.packing = "2bit_u8"}.tensors(), {"2bit_u8", "4bit_u8 for 4 bits"});
   expect_error("", HqqModule{.shape = {4, 2}}.tensors(), {"W_q", "expected 4 words", "found U8 [1, 2]"});
   expect_error("", HqqModule{.group_size = 1}.tensors(), {"scale", "each of 4 groups", "found F32 [2, 1]"});
@@ -414,6 +442,26 @@ TEST(Bitnet, ScaleDividesOrMultiplies) {
   EXPECT_EQ(decode(automatic, ternary(0b01100100, 4)), (std::vector<float>{-4, 0, 4, 0}));
 }
 
+TEST(Bitnet, OnlineWeightsBecomeTernaryOnReading) {
+  const char* online = R"({"quant_method":"bitnet","linear_class":"autobitlinear","quantization_mode":"online",)"
+                       R"("modules_to_not_convert":["a.gate_proj"]})";
+  SafetensorsWriter writer;
+  for (const char* name : {"a.up_proj.weight", "a.gate_proj.weight", "lm_head.weight"}) {
+    writer.add<uint16_t>(name, DType::BF16, {2, 4},
+                         {bf16(2), bf16(-.5f), bf16(1), bf16(0), bf16(.25f), bf16(-4), bf16(.25f), bf16(0)});
+  }
+  // The mean of the magnitudes is 1: 0.5 is rounded to the even 0, 4 is clamped.
+  const MadeCheckpoint made(online, writer);
+  EXPECT_EQ(decode(*made.open(kName)), (std::vector<float>{1, 0, 1, 0, 0, -1, 0, 0}));
+  EXPECT_EQ(made.open(kName)->format(), "bitnet/online");
+  EXPECT_EQ(made.open(kName)->input_quant().top, 127);
+  EXPECT_EQ(made.open("a.gate_proj")->format(), "dense/bf16");
+  EXPECT_EQ(made.open("lm_head")->format(), "dense/bf16");
+  SafetensorsWriter nan;
+  nan.add<uint16_t>("a.up_proj.weight", DType::BF16, {1, 2}, {bf16(1), bf16(NAN)});
+  expect_error(online, nan, {"a.up_proj.weight", "mean", "nan"});
+}
+
 TEST(Bitnet, DamageIsNamed) {
   const char* config = R"({"quant_method":"bitnet"})";
   expect_error(config, ternary(0b01110100, 4), {"code of row 2, column 0", "is 3"});
@@ -421,10 +469,6 @@ TEST(Bitnet, DamageIsNamed) {
   SafetensorsWriter normed = ternary(0, 1);
   normed.fill<uint16_t>("a.up_proj.rms_norm.weight", DType::BF16, {1}, bf16(1));
   expect_error(config, normed, {"norm of its own"});
-  SafetensorsWriter online;
-  online.fill<uint16_t>("a.up_proj.weight", DType::BF16, {4, 1}, bf16(1));
-  expect_error(R"({"quant_method":"bitnet","linear_class":"autobitlinear","quantization_mode":"online"})", online,
-               {"online", "not supported"});
 }
 
 TEST(Bitnet, InputsAreRoundedUnderAnInverseScale) {

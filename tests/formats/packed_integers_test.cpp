@@ -112,6 +112,17 @@ TEST(Gptq, TakesGroupsOfColumnsFromTheIndex) {
   for (int i = 0; i < 64; ++i) EXPECT_EQ(w[i], (made.codes[i][0] - 8) * (i % 3 == 0 ? 0.5f : 1.0f));
 }
 
+TEST(Gptq, NeedsTheIndexWhereColumnsAreOutOfOrder) {
+  Gptq4 made;
+  made.extra = R"("desc_act":true)";
+  expect_says(made.error(), {"m.g_idx is missing", "desc_act"});
+  made.groups.assign(64, 0);
+  EXPECT_NO_THROW(made.decode());
+  Gptq4 plain;
+  plain.extra = R"("desc_act":true,"dynamic":{"m":{"desc_act":false}})";
+  EXPECT_EQ(plain.decode(), Gptq4().decode());
+}
+
 TEST(Gptq, AnIndexOfZerosMeansNaturalGroups) {
   Gptq4 made;
   for (int o = 0; o < 8; ++o) made.scales[8 + o] = kHalf;
@@ -167,8 +178,11 @@ TEST(Gptq, RefusesFormatsByName) {
   for (const char* extra : {R"("checkpoint_format":"marlin")", R"("is_marlin_format":true)"}) {
     Gptq4 made;
     made.extra = extra;
-    expect_says(made.error(), {"marlin", "not supported", "gptq_v2"});
+    expect_says(made.error(), {"m: ", "marlin", "B and s", "not supported", "gptq_v2"});
   }
+  Gptq4 tiles;
+  tiles.extra = R"("checkpoint_format":"bitblas")";
+  expect_says(tiles.error(), {"bitblas", "not supported", "gptq_v2"});
   Gptq4 odd;
   odd.extra = R"("checkpoint_format":"gptq")";
   odd.bits = 5;
@@ -302,6 +316,74 @@ TEST(AutoRound, NamesWhatIsWrong) {
   SafetensorsWriter packed;
   packed.fill<int32_t>("m.qweight", DType::I32, {8, 8}, 0);
   expect_says(error_of(auto_round(R"("bits":4,"packing_format":"auto_round:odd")"), packed), {"auto_round:odd"});
+}
+
+/// A weight [64, 32] in Marlin's tiles: word 1 of the second tile row holds codes 1 to 8, all others 8.
+SafetensorsWriter marlin(const std::string& codes, const std::string& scales, int64_t groups) {
+  SafetensorsWriter writer;
+  std::vector<uint32_t> words(256, 0x88888888);
+  words[128 + 4 * 5 + 1] = 0x87654321;
+  writer.add<uint32_t>(codes, DType::I32, {2, 128}, words);
+  std::vector<uint16_t> values(64 * groups, kOne);
+  values[1] = kHalf;
+  writer.add<uint16_t>(scales, DType::F16, {groups, 64}, values);
+  return writer;
+}
+
+TEST(Marlin, FollowsTheTilesOfItsKernel) {
+  const char* kGptq = R"({"quant_method":"gptq","bits":4,"group_size":-1,"is_marlin_format":true})";
+  const char* kAwq = R"({"quant_method":"awq","bits":4,"group_size":-1,"version":"marlin"})";
+  const MadeCheckpoint made(kGptq, marlin("m.B", "m.s", 1));
+  EXPECT_EQ(made.open("m")->format(), "gptq/marlin");
+  const auto w = made.decode("m");
+  EXPECT_EQ(MadeCheckpoint(kAwq, marlin("m.qweight", "m.scales", 1)).decode("m"), w);
+  // Word 4i + j = 21: outputs 16j + i / 4 = 17 and 25, columns 2, 3, 10, 11 for i % 4 = 1, of the second tile.
+  const std::vector<int> columns = {18, 19, 26, 27}, places = {0, 4, 1, 5, 2, 6, 3, 7};
+  std::vector<float> expected(64 * 32);
+  for (int e = 0; e < 8; ++e)
+    expected[(17 + 8 * (e / 4)) * 32 + columns[e % 4]] = static_cast<float>(places[e] + 1 - 8);
+  EXPECT_EQ(w, expected);
+  std::vector<float> row(32);
+  made.open("m")->decode(25, 26, row.data());
+  EXPECT_EQ(row, std::vector<float>(w.begin() + 25 * 32, w.begin() + 26 * 32));
+}
+
+TEST(Marlin, ScalesArePermutedByGroupsOrByRows) {
+  const auto grouped = [](int64_t groups) {
+    SafetensorsWriter writer;
+    writer.fill<int32_t>("m.B", DType::I32, {2, 128}, 0);
+    std::vector<uint16_t> values(64 * groups, kOne);
+    values[1] = kHalf;
+    writer.add<uint16_t>("m.s", DType::F16, {groups, 64}, values);
+    const std::string config =
+        fmt::format(R"({{"quant_method":"gptq","bits":4,"group_size":{},"format":"marlin"}})", 32 / groups);
+    return MadeCheckpoint(config, writer).decode("m");
+  };
+  const auto rows = grouped(1), groups = grouped(2);
+  for (int o = 0; o < 64; ++o) {
+    EXPECT_EQ(rows[o * 32 + 31], o == 1 ? -4 : -8) << o;
+    EXPECT_EQ(groups[o * 32 + 15], o == 8 ? -4 : -8) << o;
+    EXPECT_EQ(groups[o * 32 + 16], -8) << o;
+  }
+}
+
+TEST(Marlin, NamesWhatIsWrong) {
+  const auto config = [](const char* rest) {
+    return fmt::format(R"({{"quant_method":"gptq","format":"marlin",{}}})", rest);
+  };
+  const SafetensorsWriter good = marlin("m.B", "m.s", 1);
+  expect_says(error_of(config(R"("bits":8,"group_size":-1)"), good), {"m: ", "8 bits", "has 4"});
+  expect_says(error_of(config(R"("bits":4,"group_size":16)"), good),
+              {"m.s", "expected", "[2, 64]", "found F16 [1, 64]"});
+  expect_says(error_of(config(R"("bits":4,"group_size":24)"), good), {"groups of 24", "multiple of 16"});
+  SafetensorsWriter lone;
+  lone.fill<int32_t>("m.B", DType::I32, {2, 128}, 0);
+  expect_says(error_of(config(R"("bits":4,"group_size":-1)"), lone), {"m.s is missing"});
+  SafetensorsWriter odd;
+  odd.fill<int32_t>("m.B", DType::I32, {2, 64}, 0);
+  expect_says(error_of(config(R"("bits":4,"group_size":-1)"), odd), {"m.B", "multiple of 64", "I32 [2, 64]"});
+  expect_says(error_of(R"({"quant_method":"awq","bits":4,"version":"gemm"})", marlin("m.qweight", "m.scales", 1)),
+              {"m.qweight"});
 }
 
 constexpr const char* kQqqRows = R"({"quant_method":"qqq","bits":4,"group_size":-1})";

@@ -16,6 +16,8 @@ Config::Config(const QuantConfig& config) : where(config.where()) {
   const char* group_key = json.has("q_group_size") ? "q_group_size" : "group_size";
   group_size = json.integer_or(group_key, group_size);
   if (group_size < -1 || group_size == 0) json.refuse(group_key, "a positive number, or -1 for whole rows");
+  const Json* version = json.find("version");
+  marlin = version && *version == "marlin";
 }
 
 int64_t checked_group_size(const Module& module, int64_t group_size, int64_t cols, int64_t groups,

@@ -16,6 +16,7 @@ struct Config {
   std::string where;  // for messages
   int64_t bits = 4;
   int64_t group_size = 128;  // -1: the whole row
+  bool marlin = false;       // the only layout without zero points
 };
 
 /// The group size in columns. Refuses one that does not cut `cols` columns into `groups`, as `scales` has them.

@@ -19,6 +19,7 @@ ColumnPacked::Scheme scheme_in(const JsonObject& json, ColumnPacked::Scheme sche
       json.refuse("group_size", "a positive number, or -1 for whole rows");
     }
   }
+  scheme.shuffled = json.boolean_or("desc_act", scheme.shuffled);
   return scheme;
 }
 
@@ -26,9 +27,11 @@ std::string format_in(const JsonObject& json) {
   const char* key = json.has("checkpoint_format") ? "checkpoint_format" : "format";
   std::string format = json.string_or(key, "gptq");
   if (json.boolean_or("is_marlin_format", false)) format = "marlin";
-  if (format == "gptq" || format == "gptq_v2" || format == "gptq_p") return format;
-  fail("{}: GPTQ format {} is not supported; supported are gptq, gptq_v2, gptq_p. Convert the checkpoint back to gptq",
-       json.where(), printable(format));
+  if (format == "gptq" || format == "gptq_v2" || format == "gptq_p" || format == "marlin") return format;
+  fail(
+      "{}: GPTQ format {} is not supported; supported are gptq, gptq_v2, gptq_p, marlin. Convert the checkpoint back "
+      "to gptq",
+      json.where(), printable(format));
 }
 
 }  // namespace

@@ -16,8 +16,11 @@ class Config {
  public:
   explicit Config(const QuantConfig& config);
 
-  /// "gptq" (zero points minus one), "gptq_v2" or "gptq_p" (planar).
+  /// "gptq" (zero points minus one), "gptq_v2", "gptq_p" (planar) or "marlin", which has other tensors.
   const std::string& format() const { return format_; }
+  /// Where no override says otherwise; -1: the whole row.
+  int64_t bits() const { return scheme_.bits; }
+  int64_t group_size() const { return scheme_.group_size.value_or(-1); }
   ColumnPacked::Layout layout_of(const std::string& module) const;
 
  private:

@@ -25,6 +25,20 @@ Scheme read_scheme(const JsonObject& json, const Scheme& otherwise) {
   return scheme;
 }
 
+/// What the shapes and the type of the scales say of a weight with `cols` columns; nothing if they make no sense.
+std::optional<Scheme> scheme_in(const Module& module, int64_t cols) {
+  const StoredTensor *weight = module.find("weight"), *scales = module.find("scales");
+  if (!weight || !scales || weight->elements() < 1 || scales->elements() < 1 || cols < 1) return std::nullopt;
+  const int64_t groups = scales->shape.back(), words = weight->shape.back();
+  if (cols % groups != 0 || words > cols || words * 32 % cols != 0) return std::nullopt;
+  const Scheme found{"affine", words * 32 / cols, cols / groups};
+  if (scales->dtype != DType::U8) return found.bits <= 8 && found.bits != 7 ? std::optional(found) : std::nullopt;
+  for (const Scheme& scheme : {Scheme{"nvfp4", 4, 16}, Scheme{"mxfp4", 4, 32}, Scheme{"mxfp8", 8, 32}}) {
+    if (found.bits == scheme.bits && found.group_size == scheme.group_size) return scheme;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Config::Config(const QuantConfig& config) {
@@ -39,16 +53,15 @@ Config::Config(const QuantConfig& config) {
   }
 }
 
-const Scheme& Config::scheme_of(const std::string& module) const {
-  const auto found = modules_.find(module);
-  return found == modules_.end() ? default_ : found->second;
+Scheme Config::scheme_of(const Module& module) const {
+  if (const auto found = modules_.find(module.name()); found != modules_.end()) return found->second;
+  return module.wanted() ? scheme_in(module, module.wanted()->cols).value_or(default_) : default_;
 }
 
 bool stores(const Module& module, std::string_view mode) {
   if (module.config().method() != kMethod) return false;
   const StoredTensor* weight = module.find("weight");
-  return weight && weight->dtype == DType::U32 &&
-         module.config().parsed<Config>().scheme_of(module.name()).mode == mode;
+  return weight && weight->dtype == DType::U32 && module.config().parsed<Config>().scheme_of(module).mode == mode;
 }
 
 }  // namespace assay::mlx

@@ -15,11 +15,12 @@ struct Scheme {
   int64_t group_size = 64;
 };
 
-/// The config of MLX: defaults, and overrides under the full names of modules.
+/// The config of MLX: defaults, and overrides under the full names of modules. What neither fits is read off the
+/// tensors of a module whose size is known, as mlx-lm does.
 class Config {
  public:
   explicit Config(const QuantConfig& config);
-  const Scheme& scheme_of(const std::string& module) const;
+  Scheme scheme_of(const Module& module) const;
 
  private:
   Scheme default_;

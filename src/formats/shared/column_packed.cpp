@@ -109,11 +109,17 @@ ColumnPacked::ColumnPacked(const Module& module, Layout layout) : StoredWeight(m
   groups_ = scales_->shape[0];
   zeros_ = &module.expect("qzeros", {codes_->dtype}, {groups_, -1});
   if (module.has("g_idx")) group_index_ = &module.expect("g_idx", {DType::I32}, {-1});
-  if (outputs < 1 || groups_ < 1 || codes_->shape[0] < 1) module.refuse("an empty weight");
+  for (const StoredTensor* tensor : {codes_, scales_}) {
+    if (tensor->elements() < 1) module.refuse(fmt::format("{}: empty: {}", tensor->name, tensor->describe()));
+  }
 
   const auto scheme = std::find_if(layout_.schemes.begin(), layout_.schemes.end(),
                                    [&](const Scheme& candidate) { return fits(candidate, outputs); });
   if (scheme == layout_.schemes.end()) refuse_schemes();
+  if (scheme->shuffled && groups_ > 1 && !group_index_) {
+    module.refuse(fmt::format("{}.g_idx is missing: {} says desc_act, so that only g_idx tells the groups of columns",
+                              module.name(), layout_.where));
+  }
   bits_ = static_cast<int>(scheme->bits);
   rows_ = outputs;
   // Without g_idx the words are the only trace of the number of columns.

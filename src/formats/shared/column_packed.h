@@ -27,6 +27,7 @@ class ColumnPacked : public StoredWeight {
   struct Scheme {
     int64_t bits = 4;
     std::optional<int64_t> group_size;  // nothing: not said; -1: the whole row
+    bool shuffled = false;              // columns have groups out of order, which only g_idx tells
   };
   struct Layout {
     /// The first that fits the tensors holds: several patterns of a config may match, and their order is lost.
