@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <utility>
 
 #include "base/error.h"
 #include "cli/data.h"
@@ -10,7 +11,6 @@
 #include "cli/interrupt.h"
 #include "cli/peak_memory.h"
 #include "formats/gguf/runtime.h"
-#include "model/config.h"
 #include "stats/estimate.h"
 #include "stats/perplexity.h"
 #include "tokens/vocabulary_match.h"
@@ -22,6 +22,15 @@ namespace {
 /// What the report shows word by word: the beginning of the first row.
 constexpr int64_t kViewTokens = 512;
 constexpr int kViewChoices = 5;
+
+// Of models that wait for the pass over the head.
+constexpr size_t kMostWaiting = 8;
+constexpr double kLongestWait = 600;                    // seconds of work that a crash would lose
+constexpr uint64_t kBytesOfHead = uint64_t{128} << 20;  // a tile of each head, and the next one
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
 
 const char* as_deployed_or_none(bool as_deployed) {
   return as_deployed ? "as-deployed" : "none";
@@ -53,20 +62,12 @@ int Benchmark::run(const std::vector<ModelEntry>& models) {
     reference_entry_ = &*reference;
     reference_label_ = reference->label;
   }
-  bool saved = true;
+  models_ = models.size();
   try {
-    for (const ModelEntry& entry : models) {
-      stop_if_interrupted();
-      result_.models.push_back(measure(entry));
-      result_.complete = result_.models.size() == models.size();
-      try {
-        outputs_.save(result_);
-      } catch (const Error& e) {
-        console_.error(e.what());  // the numbers can still be printed
-        saved = false;
-      }
-    }
+    run_all(models);
   } catch (const Interrupted&) {
+    stopping_ = true;
+    finish_waiting();
     if (!result_.models.empty()) outputs_.print(result_, true);
     throw;
   }
@@ -75,16 +76,26 @@ int Benchmark::run(const std::vector<ModelEntry>& models) {
     outputs_.draw(result_);
   } catch (const Error& e) {
     console_.error(e.what());
-    saved = false;
+    saved_ = false;
   }
   const auto failed =
       std::count_if(result_.models.begin(), result_.models.end(), [](const ModelResult& model) { return !model.ok(); });
-  if (!saved || failed == static_cast<std::ptrdiff_t>(models.size())) return 2;
+  if (!saved_ || failed == static_cast<std::ptrdiff_t>(models.size())) return 2;
   return failed == 0 ? 0 : 1;
 }
 
-ModelResult Benchmark::measure(const ModelEntry& entry) {
-  ModelResult result;
+void Benchmark::run_all(const std::vector<ModelEntry>& models) {
+  for (size_t i = 0; i < models.size(); ++i) {
+    stop_if_interrupted();
+    begin(i, models[i]);
+    const bool may_wait = compared(models[i]) && i + 1 < models.size();
+    if (!may_wait || !room_for_more()) finish_waiting();
+  }
+}
+
+void Benchmark::begin(size_t index, const ModelEntry& entry) {
+  Waiting item{.index = index, .entry = &entry};
+  ModelResult& result = item.result;
   result.label = entry.label;
   result.model_dir = entry.model_dir.front().string();
   result.group = entry.group;
@@ -99,22 +110,26 @@ ModelResult Benchmark::measure(const ModelEntry& entry) {
   result.override_vram_bits = entry.override_vram_bits;
   console_.say("Loading: {}", entry.label);
   try {
-    measure(entry, result);
+    begin(item);
   } catch (const Interrupted&) {
     throw;
   } catch (const std::exception& e) {
     result.error = message_of(e);
   }
-  if (!result.ok()) console_.error(fmt::format("{}: {}", entry.label, result.error));
-  return result;
+  if (item.evaluation && result.ok()) {
+    waiting_.push_back(std::move(item));
+  } else {
+    add(index, std::move(result));
+  }
 }
 
-void Benchmark::measure(const ModelEntry& entry, ModelResult& result) {
+void Benchmark::begin(Waiting& item) {
+  const ModelEntry& entry = *item.entry;
+  ModelResult& result = item.result;
   if (entry.model_dir.size() > 1) fail("model_dir with tensor files that override the model's is not supported yet");
-  const Checkpoint checkpoint = Checkpoint::open(entry.model_dir.front());
-  const QuantConfig quant = quant_of(checkpoint, options_);
+  item.model = std::make_unique<OpenedModel>(entry.model_dir.front(), options_);
+  const auto& [checkpoint, quant, spec] = *item.model;
   if (quant.method() == gguf::kMethod) result.activations = "llama.cpp";
-  const ModelSpec spec = read_model_spec(checkpoint, options_.assume);
   result.architecture = spec.architecture;
   result.tied = spec.tied;
   result.notes = checkpoint.notes();
@@ -127,41 +142,104 @@ void Benchmark::measure(const ModelEntry& entry, ModelResult& result) {
   }
   for (const std::string& note : result.notes) console_.note(fmt::format("{}: {}", entry.label, note));
 
-  const CacheKey key = key_of(checkpoint, entry, result);
+  item.key = key_of(checkpoint, entry, result);
   if (entry.reference && !from_logits_) {
-    reference_key_ = key.text();
-    reference_content_ = key.content;
+    reference_key_ = item.key.text();
+    reference_content_ = item.key.content;
   }
   const Storage::CompareQ bits = result.compare_q();
   console_.say("Loaded {} model: {:.4f} bpw (decoder), {:.4f} bpw (head)", result.storage->format, bits.bpw_layer,
                bits.bpw_head);
   console_.say("Testing: {}", entry.label);
   if (clear_cache_) {
-    cache_.forget(key);
+    cache_.forget(item.key);
     if (entry.reference && !from_logits_) references_.forget(reference_key_);
   }
-  result.measured = cache_.find(key);
+  result.measured = cache_.find(item.key);
   result.cached = result.measured.has_value();
-  if (!result.cached) {
-    result.measured = measure({&checkpoint, &quant, &spec}, entry);
-    cache_.store(key, *result.measured);
+  if (result.cached) return;
+  if (compared(entry)) reference();  // its time and memory are its own
+  const auto start = std::chrono::steady_clock::now();
+  reset_peak_memory();
+  item.evaluation.emplace(run_blocks(*item.model, entry));
+  item.seconds = seconds_since(start);
+  item.peak_bytes = peak_memory();
+}
+
+bool Benchmark::room_for_more() const {
+  uint64_t bytes = 0;
+  double seconds = 0;
+  for (const Waiting& item : waiting_) {
+    bytes += item.evaluation->bytes() + kBytesOfHead;
+    seconds += item.seconds;
   }
-  for (const std::string& note : result.measured->notes) console_.note(fmt::format("{}: {}", entry.label, note));
-  if (result.measured->comparison) console_.say("KL div: {:.6f}", result.measured->comparison->divergence.kld.mean);
-  console_.say("Perplexity: {:.6f}", result.measured->ppl);
+  const uint64_t with_another = waiting_.empty() ? 0 : bytes + bytes / waiting_.size();
+  return waiting_.size() < kMostWaiting && seconds < kLongestWait && with_another <= options_.memory_bytes / 4;
 }
 
-QuantConfig quant_of(const Checkpoint& checkpoint, const RunOptions& options) {
-  return options.llama_cpp && checkpoint.gguf() ? gguf::llama_cpp_runtime() : QuantConfig::of(checkpoint);
+void Benchmark::finish_waiting() {
+  std::vector<Waiting> ready = std::exchange(waiting_, {});
+  if (ready.empty()) return;
+  try {
+    return finish(ready);
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const std::exception& e) {
+    if (ready.size() == 1) ready.front().result.error = message_of(e);
+  }
+  for (Waiting& item : ready) {
+    if (!item.evaluation) continue;
+    try {
+      if (item.result.ok()) {
+        finish({&item, 1});
+        continue;
+      }
+    } catch (const Interrupted&) {
+      throw;
+    } catch (const std::exception& e) {
+      item.result.error = message_of(e);
+    }
+    add(item.index, std::move(item.result));
+  }
 }
 
-EvalOptions eval_options(const RunOptions& options) {
-  EvalOptions out;
-  out.precision = options.precision;
-  out.as_deployed = options.as_deployed;
-  out.kv_cache = options.kv_cache;
-  out.memory_bytes = options.memory_bytes;
-  return out;
+void Benchmark::finish(std::span<Waiting> ready) {
+  const auto start = std::chrono::steady_clock::now();
+  reset_peak_memory();
+  std::vector<Evaluation*> evaluations;
+  for (Waiting& item : ready) evaluations.push_back(&*item.evaluation);
+  std::vector<EvalResult> results = run_heads(evaluations);
+  const double each = seconds_since(start) / static_cast<double>(ready.size());
+  for (size_t i = 0; i < ready.size(); ++i) {
+    Waiting& item = ready[i];
+    item.seconds += each;
+    item.peak_bytes = std::max(item.peak_bytes, peak_memory());
+    item.result.measured = measurement(item, std::move(results[i]));
+    cache_.store(item.key, *item.result.measured);
+    if (ready.size() > 1) console_.say("Tested: {}", item.entry->label);
+    add(item.index, std::move(item.result));
+    item.evaluation.reset();
+  }
+}
+
+void Benchmark::add(size_t index, ModelResult result) {
+  if (!result.ok()) {
+    console_.error(fmt::format("{}: {}", result.label, result.error));
+  } else {
+    for (const std::string& note : result.measured->notes) console_.note(fmt::format("{}: {}", result.label, note));
+    if (result.measured->comparison) console_.say("KL div: {:.6f}", result.measured->comparison->divergence.kld.mean);
+    console_.say("Perplexity: {:.6f}", result.measured->ppl);
+  }
+  const auto place = std::upper_bound(places_.begin(), places_.end(), index) - places_.begin();
+  places_.insert(places_.begin() + place, index);
+  result_.models.insert(result_.models.begin() + place, std::move(result));
+  result_.complete = result_.models.size() == models_;
+  try {
+    outputs_.save(result_);
+  } catch (const Error& e) {
+    console_.error(e.what());  // the numbers can still be printed
+    saved_ = false;
+  }
 }
 
 CacheKey Benchmark::key_of(const Checkpoint& checkpoint, const ModelEntry& entry, const ModelResult& result) {
@@ -185,12 +263,13 @@ CacheKey Benchmark::key_of(const Checkpoint& checkpoint, const ModelEntry& entry
   return key;
 }
 
-EvalResult Benchmark::evaluate_model(const OpenModel& model, const ModelEntry& entry) {
+Evaluation Benchmark::run_blocks(const OpenedModel& model, const ModelEntry& entry) {
   EvalOptions options = eval_options(options_);
   if (entry.precision) options.precision = *entry.precision;
   options.noise = entry.noise;
   options.vocabulary = data_.vocabulary;
   options.jensen_shannon = options_.jensen_shannon;
+  for (const Waiting& item : waiting_) options.memory_bytes -= item.evaluation->bytes();
   if (compared(entry)) options.reference = &reference();
   if (entry.reference && reference_entry_)
     options.keep = [this](const Reference::Content& content) { keep_reference(content); };
@@ -199,16 +278,25 @@ EvalResult Benchmark::evaluate_model(const OpenModel& model, const ModelEntry& e
     stop_if_interrupted();
     progress.update(fraction);
   };
-  EvalResult evaluated = evaluate(*device_, model, data_.input(), options);
+  Evaluation evaluation(*device_, model.model(), data_.input(), options);
+  evaluation.run_blocks();
   progress.update(1);
-  return evaluated;
+  return evaluation;
 }
 
-Measurement Benchmark::measure(const OpenModel& model, const ModelEntry& entry) {
-  if (compared(entry)) reference();  // its time and memory are its own
-  const auto start = std::chrono::steady_clock::now();
-  reset_peak_memory();
-  EvalResult evaluated = evaluate_model(model, entry);
+std::vector<EvalResult> Benchmark::run_heads(std::span<Evaluation* const> evaluations) {
+  Progress progress(console_, "Scoring");
+  bool told = false;
+  return assay::finish(evaluations, [&](double fraction) {
+    progress.update(fraction);
+    if (evaluations.size() == 1 && !stopping_) return stop_if_interrupted();
+    if (was_interrupted() && !std::exchange(told, true))
+      console_.note("finishing the models that have run; Ctrl-C again gives them up");
+  });
+}
+
+Measurement Benchmark::measurement(const Waiting& item, EvalResult evaluated) {
+  const ModelEntry& entry = *item.entry;
   const Perplexity all = perplexity(evaluated.nll, data_.windows);
   Measurement m;
   m.mean_nll = all.nll.mean;
@@ -218,10 +306,10 @@ Measurement Benchmark::measure(const OpenModel& model, const ModelEntry& entry) 
   m.ppl_se = all.ppl_se;
   m.row_nll = all.row_nll;
   m.clusters = all.clusters;
-  if (compared(entry)) m.comparison = compare(model, evaluated);
-  m.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (compared(entry)) m.comparison = compare(item.model->model(), evaluated);
+  m.seconds = item.seconds;
   m.tokens_per_second = static_cast<double>(data_.ids.size()) / m.seconds;
-  m.peak_rss_bytes = peak_memory();
+  m.peak_rss_bytes = item.peak_bytes;
   m.stage_seconds = std::move(evaluated.seconds);
   m.notes = std::move(evaluated.notes);
   if (entry.reference && !kept_note_.empty()) m.notes.push_back(kept_note_);
@@ -243,10 +331,10 @@ const Reference& Benchmark::reference() {
   if (!reference_) {
     if (reference_key_.empty()) fail("the reference {} could not be run", reference_entry_->label);
     console_.say("Running the reference again: {}", reference_entry_->label);
-    const Checkpoint checkpoint = Checkpoint::open(reference_entry_->model_dir.front());
-    const QuantConfig quant = quant_of(checkpoint, options_);
-    const ModelSpec spec = read_model_spec(checkpoint, options_.assume);
-    evaluate_model({&checkpoint, &quant, &spec}, *reference_entry_);
+    const OpenedModel model(reference_entry_->model_dir.front(), options_);
+    Evaluation evaluation = run_blocks(model, *reference_entry_);
+    Evaluation* const alone = &evaluation;
+    run_heads({&alone, 1});
   }
   return *reference_;
 }

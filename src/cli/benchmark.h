@@ -5,10 +5,10 @@
 #include "cli/cache.h"
 #include "cli/console.h"
 #include "cli/model_spec_file.h"
+#include "cli/opened_model.h"
 #include "cli/options.h"
 #include "cli/reference_store.h"
 #include "cli/token_text.h"
-#include "forward/evaluate.h"
 #include "report/result.h"
 #include "stats/windows.h"
 
@@ -28,15 +28,11 @@ struct BenchmarkData {
   EvalInput input() const { return {ids, windows.rows, row_length, first, windows.count}; }
 };
 
-/// What a checkpoint declares, or for a GGUF file what llama.cpp does on a CPU where that was asked for.
-QuantConfig quant_of(const Checkpoint& checkpoint, const RunOptions& options);
-
-/// What the options say about arithmetic and memory.
-EvalOptions eval_options(const RunOptions& options);
-
 /// Measures models one after the other on the same tokens and reports them: narration as it goes, the report file after
 /// each model, the table at the end. A model that fails does not stop the others. With a reference among them, the
 /// others are compared with it; it is run once, and only if something is to be compared that the cache does not know.
+/// Models that have run through their layers wait for each other, as far as memory and ten minutes of work allow, so
+/// that one pass over the vocabulary serves them all.
 class Benchmark {
  public:
   /// Error when the device or the report file cannot be opened.
@@ -50,10 +46,30 @@ class Benchmark {
   int run(const std::vector<ModelEntry>& models);
 
  private:
-  ModelResult measure(const ModelEntry& entry);
-  void measure(const ModelEntry& entry, ModelResult& result);
-  EvalResult evaluate_model(const OpenModel& model, const ModelEntry& entry);
-  Measurement measure(const OpenModel& model, const ModelEntry& entry);
+  /// A model that has run through its layers.
+  struct Waiting {
+    size_t index = 0;  ///< among the models of the run
+    const ModelEntry* entry = nullptr;
+    ModelResult result = {};
+    CacheKey key = {};
+    std::unique_ptr<OpenedModel> model = nullptr;
+    std::optional<Evaluation> evaluation = {};
+    double seconds = 0;
+    uint64_t peak_bytes = 0;
+  };
+
+  void run_all(const std::vector<ModelEntry>& models);
+  /// Leaves it waiting, unless it fails or the cache knows it.
+  void begin(size_t index, const ModelEntry& entry);
+  void begin(Waiting& item);
+  /// Whether the next model can wait too.
+  bool room_for_more() const;
+  void finish_waiting();
+  void finish(std::span<Waiting> ready);
+  void add(size_t index, ModelResult result);
+  Evaluation run_blocks(const OpenedModel& model, const ModelEntry& entry);
+  std::vector<EvalResult> run_heads(std::span<Evaluation* const> evaluations);
+  Measurement measurement(const Waiting& item, EvalResult evaluated);
   Comparison compare(const OpenModel& model, const EvalResult& evaluated);
   /// The reference's kept run; runs it where it is not there.
   const Reference& reference();
@@ -77,6 +93,11 @@ class Benchmark {
   std::string reference_label_, reference_key_, reference_content_;
   std::optional<Reference> reference_;
   std::string kept_note_;
+  std::vector<Waiting> waiting_;
+  size_t models_ = 0;           ///< of the run
+  std::vector<size_t> places_;  ///< of result_.models among them
+  bool saved_ = true;
+  bool stopping_ = false;  ///< after a Ctrl-C: what waits is still finished
   Result result_;
 };
 

@@ -25,8 +25,12 @@ void catch_interrupts() {
   sigaction(SIGPIPE, &action, nullptr);
 }
 
+bool was_interrupted() {
+  return interrupted != 0;
+}
+
 void stop_if_interrupted() {
-  if (interrupted) throw Interrupted();
+  if (was_interrupted()) throw Interrupted();
 }
 
 }  // namespace assay

@@ -4,33 +4,16 @@
 #include "cli/commands.h"
 #include "cli/data.h"
 #include "cli/interrupt.h"
+#include "cli/opened_model.h"
 #include "forward/layer_errors.h"
-#include "model/config.h"
 
 namespace assay {
-
-namespace {
-
-/// A checkpoint with what its config says.
-struct Opened {
-  Opened(const std::filesystem::path& path, const RunOptions& run)
-      : checkpoint(Checkpoint::open(path)),
-        quant(quant_of(checkpoint, run)),
-        spec(read_model_spec(checkpoint, run.assume)) {}
-  OpenModel model() const { return {&checkpoint, &quant, &spec}; }
-
-  Checkpoint checkpoint;
-  QuantConfig quant;
-  ModelSpec spec;
-};
-
-}  // namespace
 
 int run(const LayersRequest& request) {
   const RunOptions& run = request.ppl.run;
   Console console(run.out.machine_readable());
   check_charts(run.out);
-  const Opened reference(request.ppl.reference, run), model(request.ppl.model, run);
+  const OpenedModel reference(request.ppl.reference, run), model(request.ppl.model, run);
   const BenchmarkData data = load_data(data_spec(request.ppl), request.ppl.text, run, console);
   ThreadPool pool(run.threads > 0 ? run.threads : ThreadPool::available());
   const auto device = open_device(run.device, pool);

@@ -120,9 +120,6 @@ struct LogitComparison {
   double curve = 0;  ///< sum of w (e^d - 1 - d)
   double tilt = 0;   ///< sum of w (e^d - 1) d
   float reference_max = -1e30f, max = -1e30f;
-  int32_t watched = -1;  ///< an id, usually the reference's favourite, or -1
-  float threshold = 0;   ///< its logit in the model
-  int32_t above = 0;     ///< how many other ids have a larger one
 
   double kld() const;          ///< KL(reference || model), nats
   double reverse_kld() const;  ///< KL(model || reference)
@@ -135,11 +132,9 @@ struct LogitSinks {
   std::span<TopLogits> top = {};  ///< empty = not wanted
 
   std::span<LogitComparison> comparison = {};  ///< empty = no reference
-  /// The reference's tile of the same ids, or of a part of them that begins with the same id: as a product, or where
-  /// that is null as logits at hand, [rows, ids]; without columns, no id of the tile is compared.
-  const Weight* reference = nullptr;
-  Matrix reference_x = {};
-  Matrix reference_logits = {};
+  /// The reference's logits of the same ids, or of a part of them that begins with the same id, [rows, ids]; without
+  /// columns, no id of the tile is compared.
+  Matrix reference = {};
   /// A second pass over the same tiles, with every comparison complete: only these sums grow, the Jensen-Shannon
   /// divergence of each row. Empty = the first pass.
   std::span<double> jensen_shannon = {};
@@ -224,6 +219,8 @@ class Device {
   /// Folds the logits x W^T of vocabulary ids [first_id, first_id + W.rows) into `sinks`. Logits below -200 count as
   /// -200.
   virtual void reduce_logits(Matrix x, const Weight& weight, int64_t first_id, const LogitSinks& sinks) = 0;
+  /// out [n, W.rows] = the logits x W^T as reduce_logits() sees them.
+  virtual void logits(Matrix x, const Weight& weight, Matrix out) = 0;
   /// No NaN and no Inf.
   virtual bool all_finite(Matrix x) = 0;
 

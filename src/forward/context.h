@@ -19,6 +19,7 @@ class StageTimes {
     const Booking booking{*this, stage, now()};
     return work();
   }
+  void add(const std::string& stage, double seconds) { seconds_[stage] += seconds; }
   const std::map<std::string, double>& seconds() const { return seconds_; }
 
  private:

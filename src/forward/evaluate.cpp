@@ -13,16 +13,16 @@
 
 namespace assay {
 
-namespace {
-
 /// One pass of all rows through all blocks: load the next block, push every chunk of rows through the current one.
-class Pass {
+class Evaluation::Pass {
  public:
-  Pass(Device& device, WeightStore& store, const EvalInput& input, const EvalOptions& options)
+  Pass(Device& device, const OpenModel& model, const EvalInput& input, const EvalOptions& options)
       : input_(input),
-        plan_(make_plan(store, input, options)),
-        context_(make_context(device, store, options, input.length)),
-        hidden_(device, input.rows * input.length, store.model().spec->stream_width(), plan_.spill) {
+        options_(options),
+        store_(model, device, options.precision),
+        plan_(make_plan(store_, input, options)),
+        context_(make_context(device, store_, options_, input.length)),
+        hidden_(device, input.rows * input.length, model.spec->stream_width(), plan_.spill) {
     keep_kv(context_, hidden_.tokens(), plan_.spill);
   }
 
@@ -59,11 +59,18 @@ class Pass {
     on_layer(layers.size());
   }
 
-  void finish(EvalResult& result) {
-    score(context_, input_, hidden_, plan_, result,
-          [&](double fraction) { report(plan_.start(spec().layers.size()) + fraction * plan_.head); });
-    result.seconds = context_.times.seconds();
-    result.notes = plan_.notes;
+  /// What the head needs stays, the rest of the memory goes.
+  void pack() {
+    pack_scored(packed());
+    context_.workspace.clear();
+    context_.kept.clear();
+    context_.layer_inputs.clear();
+  }
+  PackedModel packed() { return {context_, input_, hidden_, plan_}; }
+  /// Of the head's pass.
+  void report_head(double fraction) const { report(plan_.start(spec().layers.size()) + fraction * plan_.head); }
+  uint64_t bytes() const {
+    return plan_.spill ? 0 : static_cast<uint64_t>(hidden_.tokens() * hidden_.width()) * sizeof(float);
   }
 
   HiddenStates& hidden() { return hidden_; }
@@ -133,13 +140,13 @@ class Pass {
     if (context_.options.progress) context_.options.progress(std::min(1.0, done / plan_.total()));
   }
 
-  const EvalInput& input_;
+  const EvalInput input_;
+  const EvalOptions options_;
+  WeightStore store_;
   Plan plan_;
   RunContext context_;
   HiddenStates hidden_;
 };
-
-}  // namespace
 
 void check_input(const EvalInput& input, const ModelSpec& spec) {
   ASSAY_CHECK(input.rows > 0 && input.length > 0);
@@ -153,14 +160,38 @@ void check_input(const EvalInput& input, const ModelSpec& spec) {
   }
 }
 
-EvalResult evaluate(Device& device, const OpenModel& model, const EvalInput& input, const EvalOptions& options) {
+Evaluation::Evaluation(Device& device, const OpenModel& model, const EvalInput& input, const EvalOptions& options) {
   check_input(input, *model.spec);
-  WeightStore store(model, device, options.precision);
-  Pass pass(device, store, input, options);
-  pass.run([](size_t) {});
-  EvalResult result;
-  pass.finish(result);
-  return result;
+  pass_ = std::make_unique<Pass>(device, model, input, options);
+}
+Evaluation::~Evaluation() = default;
+Evaluation::Evaluation(Evaluation&&) noexcept = default;
+
+void Evaluation::run_blocks() {
+  pass_->run([](size_t) {});
+  pass_->pack();
+}
+
+uint64_t Evaluation::bytes() const {
+  return pass_->bytes();
+}
+
+void Evaluation::report_head(double fraction) const {
+  pass_->report_head(fraction);
+}
+
+std::vector<EvalResult> finish(std::span<Evaluation* const> evaluations,
+                               const std::function<void(double fraction)>& progress) {
+  std::vector<PackedModel> packed;
+  for (const Evaluation* evaluation : evaluations) packed.push_back(evaluation->pass_->packed());
+  return score(packed, progress);
+}
+
+EvalResult evaluate(Device& device, const OpenModel& model, const EvalInput& input, const EvalOptions& options) {
+  Evaluation evaluation(device, model, input, options);
+  evaluation.run_blocks();
+  Evaluation* const alone = &evaluation;
+  return std::move(finish({&alone, 1}, [&](double fraction) { evaluation.report_head(fraction); }).front());
 }
 
 Trace trace(Device& device, const OpenModel& model, std::span<const int32_t> ids, const EvalOptions& options) {
@@ -168,8 +199,7 @@ Trace trace(Device& device, const OpenModel& model, std::span<const int32_t> ids
   const EvalInput input{ids, 1, length, 0, 0};
   const ModelSpec& spec = *model.spec;
   check_input(input, spec);
-  WeightStore store(model, device, options.precision);
-  Pass pass(device, store, input, options);
+  Evaluation::Pass pass(device, model, input, options);
   Trace result;
   const auto keep = [&](Matrix rows) {
     std::vector<float> host(static_cast<size_t>(rows.rows * rows.cols));
@@ -181,7 +211,7 @@ Trace trace(Device& device, const OpenModel& model, std::span<const int32_t> ids
   const FinalStates final_states(context);
   const Matrix normed = final_states.normed(context, pass.hidden().get(0, length));
   result.final_norm = keep(normed);
-  const Linear head(store, spec.head, options.as_deployed);
+  const Linear head(context.store, spec.head, options.as_deployed);
   const Matrix logits = context.workspace.get("logits", length, spec.vocab);
   const Matrix head_in =
       head.input().apply(device, context.workspace, "head input", final_states.projected(context, normed), length);

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -58,8 +59,34 @@ struct EvalResult {
 /// Error for ids outside the vocabulary.
 void check_input(const EvalInput& input, const ModelSpec& spec);
 
-/// Runs every row through the model, streamed block by block. Error for ids outside the vocabulary, and for NaN or Inf
-/// with the layer where they first appear.
+/// A model on its way through the data. What it is made of must outlive it. Error for ids outside the vocabulary, and
+/// for NaN or Inf with the layer where they first appear.
+class Evaluation {
+ public:
+  class Pass;
+
+  Evaluation(Device& device, const OpenModel& model, const EvalInput& input, const EvalOptions& options);
+  ~Evaluation();
+  Evaluation(Evaluation&&) noexcept;
+
+  /// Every row through all layers, streamed block by block. What remains is to finish().
+  void run_blocks();
+  /// Memory that it holds until then.
+  uint64_t bytes() const;
+  /// To options.progress: so much of the head's pass is done.
+  void report_head(double fraction) const;
+
+ private:
+  friend std::vector<EvalResult> finish(std::span<Evaluation* const>, const std::function<void(double)>&);
+  std::unique_ptr<Pass> pass_;
+};
+
+/// The heads of models on the same input and with the same reference in one pass over the vocabulary, in which the
+/// reference's logits are made once. Each result is that of evaluate(). May be called again after an Error.
+std::vector<EvalResult> finish(std::span<Evaluation* const> evaluations,
+                               const std::function<void(double fraction)>& progress);
+
+/// One model from the tokens to the result.
 EvalResult evaluate(Device& device, const OpenModel& model, const EvalInput& input, const EvalOptions& options);
 
 /// What tests need: the logits [length, vocab] of one row, and the hidden states [layers + 1][length, hidden] (input of

@@ -27,9 +27,21 @@ class FinalStates {
 /// What ModelSpec makes of a head's product.
 float shaped_logit(const ModelSpec& spec, float logit);
 
-/// Final norm, head and statistics of the scored positions. Logits exist only as tiles of tokens x vocabulary. The
-/// hidden states are overwritten with the normed states of the scored positions, packed to the front.
-void score(RunContext& context, const EvalInput& input, HiddenStates& hidden, const Plan& plan, EvalResult& result,
-           const std::function<void(double fraction)>& progress);
+/// A model whose blocks have run.
+struct PackedModel {
+  RunContext& context;
+  const EvalInput& input;
+  HiddenStates& hidden;
+  const Plan& plan;
+};
+
+/// Overwrites the hidden states with what the head sees at the scored positions, packed to the front.
+void pack_scored(const PackedModel& model);
+
+/// Head and statistics of the scored positions of packed models on the same input and with the same reference, whose
+/// logits are made once for all of them. Logits exist only as tiles of tokens x vocabulary. The numbers of a model do
+/// not depend on the others. `progress` may throw.
+std::vector<EvalResult> score(std::span<const PackedModel> models,
+                              const std::function<void(double fraction)>& progress);
 
 }  // namespace assay

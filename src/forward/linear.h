@@ -61,6 +61,7 @@ class Workspace {
  public:
   explicit Workspace(Device& device) : device_(device) {}
   Matrix get(const std::string& purpose, int64_t rows, int64_t cols);
+  void clear() { buffers_.clear(); }
 
  private:
   Device& device_;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
@@ -273,6 +274,70 @@ TEST_F(WithReference, TheReferenceIsRunOnceAndFoundAgain) {
   fs::remove_all(dir_ / "cache/assay/results");
   EXPECT_EQ(klds({"-mask", "w4a16"}), std::vector<double>{first[1]});
   EXPECT_EQ(kept().size(), 1u);
+}
+
+TEST_F(WithReference, ModelsThatShareAPassKeepTheNumbersOfEachAlone) {
+  const auto numbers = [this](size_t index) {
+    Json model = Json::parse(last_.out)["models"][index];
+    for (const char* cost : {"seconds", "tokens_per_second", "peak_rss_bytes", "stages"}) model.erase(cost);
+    return model;
+  };
+  klds({"--no-cache"});
+  EXPECT_TRUE(said("Tested: w4a16")) << "the models have waited for each other";
+  const Json nvfp4 = numbers(1), w4a16 = numbers(2);
+  klds({"--no-cache", "-mask", "nvfp4"});
+  EXPECT_FALSE(said("Tested: "));
+  EXPECT_EQ(numbers(1), nvfp4);
+  klds({"--no-cache", "-mask", "w4a16"});
+  EXPECT_EQ(numbers(1), w4a16);
+  klds({"--no-cache", "--memory", "100M"});
+  EXPECT_FALSE(said("Tested: ")) << "no memory for two";
+}
+
+TEST_F(WithReference, AModelWithADamagedHeadFailsAloneAmongThoseThatShareItsPass) {
+  fs::copy(base(), dir_ / "damaged");
+  std::string bytes = test::read_text(base() / "model.safetensors");
+  uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  const size_t head = Json::parse(bytes.substr(8, header))["lm_head.weight"]["data_offsets"][0];
+  bytes.replace(8 + header + head, 2, "\xc0\x7f");  // NaN
+  test::write_text(dir_ / "damaged/model.safetensors", bytes);
+  Json reference = entry("reference", base());
+  reference["out_logits"] = "logits";
+  const std::string models = models_file("models.json", {reference, entry("nvfp4", test::test_data() / "nvfp4"),
+                                                         entry("damaged", dir_ / "damaged"), entry("base", base())});
+  const Outcome o = run({"compare", "-d", data(2), "-m", models, "--json"});
+  EXPECT_EQ(o.status, 1) << o.err;
+  const Json report = Json::parse(o.out)["models"];
+  ASSERT_EQ(report.size(), 4u);
+  EXPECT_EQ(report[1]["status"], "ok");
+  EXPECT_EQ(report[2]["label"], "damaged");
+  expect_mentions(report[2]["error"], "NaN or Inf among the logits");
+  EXPECT_EQ(report[3]["kld"]["mean"], 0.0);
+}
+
+TEST_F(WithReference, AnInterruptFinishesTheModelsThatHaveRun) {
+  const Json rows = read_json(sampled());
+  Json many = Json::array();
+  for (int i = 0; i < 6; ++i) many.insert(many.end(), rows.begin(), rows.end());
+  Json reference = entry("reference", base());
+  reference["out_logits"] = "logits";
+  const std::string models = models_file("models.json", {reference, entry("nvfp4", test::test_data() / "nvfp4"),
+                                                         entry("w4a16", test::test_data() / "w4a16")});
+  const std::string report = (dir_ / "report.json").string();
+  const pid_t child = start({"compare", "-d", write("data.json", {{"token_rows", write("rows.json", many)}}), "-m",
+                             models, "-o", report, "--threads", "1"});
+  for (int i = 0; i < 12000 && !has_said("Testing: w4a16"); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(read_json(report)["models"].size(), 1u) << "the second waits for the third";
+  kill(child, SIGINT);
+  const Outcome o = finish(child);
+  EXPECT_EQ(o.status, 130) << o.err;
+  const Json json = read_json(report);
+  EXPECT_EQ(json["complete"], false);
+  ASSERT_EQ(json["models"].size(), 2u);
+  EXPECT_EQ(json["models"][1]["label"], "nvfp4");
+  EXPECT_GT(json["models"][1]["kld"]["mean"], 0);
 }
 
 TEST_F(WithReference, WithoutACacheNothingIsLeftBehind) {

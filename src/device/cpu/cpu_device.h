@@ -49,6 +49,7 @@ class CpuDevice final : public Device {
   void scale_rows(Matrix x, std::span<const float> factors) override;
   void copy(Matrix x, Matrix y) override;
   void reduce_logits(Matrix x, const Weight& weight, int64_t first_id, const LogitSinks& sinks) override;
+  void logits(Matrix x, const Weight& weight, Matrix out) override;
   bool all_finite(Matrix x) override;
   int64_t preferred_rows() const override;
 

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cstring>
-#include <optional>
 
 #include "base/error.h"
 #include "device/cpu/cpu_device.h"
@@ -32,15 +31,11 @@ const Gemm& product(const PackedWeight& weight, const Panel& panel) {
   return Gemm::get(weight.element, Gemm::Layout::packed, kTokenTile, panel.rows, weight.cols);
 }
 
-/// Two products of one thread that are alive together need scratch of their own.
-enum class Side : uint8_t { model, reference };
-
 /// The rows of one token tile as a dense, padded operand: x itself where it fits.
-const void* operand(Matrix x, int64_t first, int64_t count, const PackedWeight& weight, Side side = Side::model) {
+const void* operand(Matrix x, int64_t first, int64_t count, const PackedWeight& weight) {
   const bool whole = count == kTokenTile && x.stride == x.cols;
   if (weight.precision == Precision::f32 && whole) return x.row(first);
-  thread_local AlignedBytes scratches[2];
-  AlignedBytes& scratch = scratches[static_cast<int>(side)];
+  thread_local AlignedBytes scratch;
   if (weight.element == Precision::bf16) {
     auto* out = scratch.as<bf16>(kTokenTile * x.cols);
     for (int64_t r = 0; r < count; ++r) to_bf16(x.row(first + r), x.cols, out + r * x.cols);
@@ -56,9 +51,9 @@ const void* operand(Matrix x, int64_t first, int64_t count, const PackedWeight& 
   return out;
 }
 
-float* result_scratch(int64_t cols, Side side = Side::model) {
-  thread_local AlignedBytes scratches[2];
-  return scratches[static_cast<int>(side)].as<float>(kTokenTile * cols);
+float* result_scratch(int64_t cols) {
+  thread_local AlignedBytes scratch;
+  return scratch.as<float>(kTokenTile * cols);
 }
 
 void move_result(const float* from, int64_t cols, int64_t count, bool accumulate, float* to, int64_t stride) {
@@ -134,51 +129,13 @@ void CpuDevice::matmul(Matrix x, const Weight& weight, Matrix y, bool accumulate
 
 namespace {
 
-/// The reference's logits of one token tile: those at hand, or products, a panel at a time.
-class ReferencePanels {
- public:
-  ReferencePanels(const LogitSinks& sinks, int64_t first, int64_t count)
-      : weight_(dynamic_cast<const PackedWeight*>(sinks.reference)), first_(first), count_(count), sinks_(sinks) {
-    if (weight_) operand_ = operand(sinks.reference_x, first, count, *weight_, Side::reference);
-  }
-
-  /// Calls fold(row, logits of the reference, offset in the model's panel, ids) for the ids that both have.
-  template <class Fold>
-  void overlap(const Panel& panel, Fold&& fold) {
-    if (!weight_) {
-      const int64_t ids = std::min(panel.rows, sinks_.reference_logits.cols - panel.first);
-      for (int64_t r = 0; r < count_ && ids > 0; ++r)
-        fold(r, sinks_.reference_logits.row(first_ + r) + panel.first, 0, ids);
-      return;
-    }
-    for (; next_ < weight_->panels.size(); ++next_) {
-      const Panel& own = weight_->panels[next_];
-      const int64_t begin = std::max(own.first, panel.first);
-      const int64_t end = std::min(own.first + own.rows, panel.first + panel.rows);
-      if (begin >= panel.first + panel.rows) return;
-      if (computed_ != next_) compute(own);
-      for (int64_t r = 0; r < count_; ++r)
-        fold(r, logits_ + r * own.rows + (begin - own.first), begin - panel.first, end - begin);
-      if (own.first + own.rows > end) return;  // the rest belongs to the model's next panel
-    }
-  }
-
- private:
-  void compute(const Panel& own) {
-    logits_ = result_scratch(own.rows, Side::reference);
-    product(*weight_, own).run(operand_, own.packed.data(), logits_);
-    shape_logits(weight_->logits, own.first, own.rows, count_, logits_);
-    clamp_logits(logits_, count_ * own.rows);
-    computed_ = next_;
-  }
-
-  const PackedWeight* weight_;
-  int64_t first_, count_;
-  const LogitSinks& sinks_;
-  const void* operand_ = nullptr;
-  float* logits_ = nullptr;
-  size_t next_ = 0, computed_ = SIZE_MAX;
-};
+/// Logits of one token tile and panel, in this thread's scratch until the next call.
+float* panel_logits(const PackedWeight& weight, const Panel& panel, const void* operand, int64_t count) {
+  float* logits = result_scratch(panel.rows);
+  product(weight, panel).run(operand, panel.packed.data(), logits);
+  shape_logits(weight.logits, panel.first, panel.rows, count, logits);
+  return logits;
+}
 
 }  // namespace
 
@@ -187,32 +144,42 @@ void CpuDevice::reduce_logits(Matrix x, const Weight& weight, int64_t first_id, 
   const auto fits = [&](size_t entries) { return static_cast<int64_t>(entries) == x.rows; };
   ASSAY_CHECK(x.cols == w.cols && fits(sinks.targets.size()) && fits(sinks.summary.size()));
   ASSAY_CHECK(sinks.top.empty() || fits(sinks.top.size()));
-  ASSAY_CHECK(sinks.comparison.empty() || fits(sinks.comparison.size()));
-  ASSAY_CHECK(!sinks.reference ||
-              (sinks.reference_x.rows == x.rows && sinks.reference_x.cols == sinks.reference->cols));
+  ASSAY_CHECK(sinks.comparison.empty() || (fits(sinks.comparison.size()) && sinks.reference.cols <= w.rows));
+  const bool again = !sinks.jensen_shannon.empty();
   for_row_tiles(x.rows, kTokenTile, [&](int64_t first, int64_t count) {
     const void* a = operand(x, first, count, w);
-    std::optional<ReferencePanels> reference;
-    if (!sinks.comparison.empty()) reference.emplace(sinks, first, count);
     for (const Panel& panel : w.panels) {
-      float* logits = result_scratch(panel.rows);
-      product(w, panel).run(a, panel.packed.data(), logits);
-      shape_logits(w.logits, panel.first, panel.rows, count, logits);
+      float* logits = panel_logits(w, panel, a, count);
       const int64_t id = first_id + panel.first;
-      const bool again = !sinks.jensen_shannon.empty();
       if (again) clamp_logits(logits, count * panel.rows);
       for (int64_t r = 0; r < count && !again; ++r) {
         float* row = logits + r * panel.rows;
         fold_logits(row, panel.rows, id, sinks.targets[first + r], sinks.summary[first + r]);
         if (!sinks.top.empty()) fold_top(row, panel.rows, id, sinks.top[first + r]);
       }
-      if (!reference) continue;
-      reference->overlap(panel, [&](int64_t r, const float* theirs, int64_t offset, int64_t ids) {
-        const float* ours = logits + r * panel.rows + offset;
+      const int64_t ids = sinks.comparison.empty() ? 0 : std::min(panel.rows, sinks.reference.cols - panel.first);
+      for (int64_t r = 0; r < count && ids > 0; ++r) {
+        const float *ours = logits + r * panel.rows, *theirs = sinks.reference.row(first + r) + panel.first;
         LogitComparison& comparison = sinks.comparison[first + r];
-        if (again) return fold_jensen_shannon(ours, theirs, ids, comparison, sinks.jensen_shannon[first + r]);
-        fold_comparison(ours, theirs, ids, id + offset, comparison);
-      });
+        if (again) {
+          fold_jensen_shannon(ours, theirs, ids, comparison, sinks.jensen_shannon[first + r]);
+        } else {
+          fold_comparison(ours, theirs, ids, comparison);
+        }
+      }
+    }
+  });
+}
+
+void CpuDevice::logits(Matrix x, const Weight& weight, Matrix out) {
+  const auto& w = dynamic_cast<const PackedWeight&>(weight);
+  ASSAY_CHECK(x.cols == w.cols && out.cols == w.rows && out.rows == x.rows);
+  for_row_tiles(x.rows, kTokenTile, [&](int64_t first, int64_t count) {
+    const void* a = operand(x, first, count, w);
+    for (const Panel& panel : w.panels) {
+      float* logits = panel_logits(w, panel, a, count);
+      clamp_logits(logits, count * panel.rows);
+      move_result(logits, panel.rows, count, false, out.row(first) + panel.first, out.stride);
     }
   });
 }
