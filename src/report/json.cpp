@@ -89,9 +89,9 @@ Ordered pairs_json(const Result& result) {
     Ordered entry = {{"a", pair.a}, {"b", pair.b}, {"nll", judged(pair.nll)}, {"kld", judged(pair.kld)}};
     if (pair.nll) {
       entry["nll"]["ppl_ratio"] = std::exp(pair.nll->mean);
-      entry["nll"]["rows_positive"] = pair.nll_rows.positive;
-      entry["nll"]["rows_nonzero"] = pair.nll_rows.nonzero;
-      entry["nll"]["rows_p"] = pair.nll_rows.p;
+      entry["nll"]["rows_positive"] = pair.nll_signs.positive;
+      entry["nll"]["rows_nonzero"] = pair.nll_signs.nonzero;
+      entry["nll"]["rows_p"] = pair.nll_signs.p;
     }
     out.push_back(entry);
   }

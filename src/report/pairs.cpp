@@ -27,21 +27,23 @@ const std::optional<Estimate>& difference_of(const ModelPair& pair, Measure meas
 }  // namespace
 
 bool ModelPair::indistinguishable(const std::optional<Estimate>& difference) {
-  return difference && difference->interval().contains(0);
+  if (!difference) return false;
+  const Interval interval = difference->interval();
+  return !(interval.low > 0 || interval.high < 0);
 }
 
 ModelPair compare_models(const Result& result, size_t a, size_t b) {
-  ModelPair pair{.a = a, .b = b, .nll = {}, .nll_rows = {}, .kld = {}};
+  ModelPair pair{.a = a, .b = b, .nll = {}, .nll_signs = {}, .kld = {}};
   const ModelResult& one = result.models[a];
   const ModelResult& other = result.models[b];
   if (!one.measured || !other.measured) return pair;
-  const std::vector<double>& rows_a = one.measured->row_nll;
-  const std::vector<double>& rows_b = other.measured->row_nll;
-  pair.nll = compare_paired(one.measured->clusters, other.measured->clusters);
-  if (pair.nll && rows_a.size() == rows_b.size()) {
-    std::vector<double> difference(rows_a.size());
-    std::transform(rows_a.begin(), rows_a.end(), rows_b.begin(), difference.begin(), std::minus<>());
-    pair.nll_rows = sign_test(difference);
+  const ClusterSums &sums_a = one.measured->clusters, &sums_b = other.measured->clusters;
+  pair.nll = compare_paired(sums_a, sums_b);
+  if (pair.nll) {
+    // Rows that overlap would count one stretch of text several times.
+    std::vector<double> difference(sums_a.sum.size());
+    std::transform(sums_a.sum.begin(), sums_a.sum.end(), sums_b.sum.begin(), difference.begin(), std::minus<>());
+    pair.nll_signs = sign_test(difference);
   }
   const Comparison* kld_a = comparison_of(one);
   const Comparison* kld_b = comparison_of(other);

@@ -11,10 +11,11 @@ namespace assay {
 struct ModelPair {
   size_t a = 0, b = 0;
   std::optional<Estimate> nll;  ///< exp of the mean is the ratio of perplexities
-  SignTest nll_rows;
+  SignTest nll_signs;           ///< of the clusters
   std::optional<Estimate> kld;
 
-  /// Whether the interval of a difference covers zero; false when there is no difference to judge.
+  /// Whether the interval of a difference covers zero, or is unknown because there is one cluster only; false when
+  /// there is no difference to judge.
   static bool indistinguishable(const std::optional<Estimate>& difference);
 };
 

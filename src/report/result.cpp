@@ -1,5 +1,7 @@
 #include "report/result.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace assay {
@@ -16,6 +18,19 @@ const char* name_of(ModelRole role) {
       return "noise_floor";
   }
   check_failed(__FILE__, __LINE__, "known role");
+}
+
+int64_t cluster_count(const Result& result) {
+  int64_t count = 0;
+  for (const ModelResult& model : result.models)
+    if (model.measured) count = std::max(count, model.measured->nll_df + 1);
+  return count;
+}
+
+bool few_clusters(const Result& result) {
+  constexpr int64_t kFew = 20;
+  const int64_t count = cluster_count(result);
+  return count > 0 && count < kFew;
 }
 
 Storage::CompareQ ModelResult::compare_q() const {

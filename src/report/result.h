@@ -117,6 +117,11 @@ struct Result {
   std::vector<ModelResult> models;
 };
 
+/// Clusters behind the standard errors of a run; 0 = not known.
+int64_t cluster_count(const Result& result);
+/// So few that the errors themselves are rough.
+bool few_clusters(const Result& result);
+
 /// What `inspect` finds in one checkpoint.
 struct InspectRecord {
   std::string model_dir;

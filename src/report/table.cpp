@@ -179,8 +179,9 @@ TextTable table_of(const std::vector<Column>& columns, const std::vector<Line>& 
 /// What the numbers are about, so that a copied table says it.
 std::string caption(const Result& result) {
   const DataRecord& data = result.data;
-  std::string text = fmt::format("{}, {} × {} tokens, stride {}; ± one standard error, clustered by {}\n", data.dataset,
-                                 data.rows, data.length, data.stride, data.clusters);
+  std::string text = fmt::format("{}, {} × {} tokens, stride {}; ± one standard error, clustered by {}{}\n",
+                                 data.dataset, data.rows, data.length, data.stride, data.clusters,
+                                 few_clusters(result) ? fmt::format(" (only {}: rough)", cluster_count(result)) : "");
   if (result.models.empty()) return text;
   const ModelResult& any = result.models.front();
   return text +

@@ -21,25 +21,25 @@ uint64_t random_bits(uint64_t seed, uint64_t n) {
 
 struct Ranked {
   double value;
-  int32_t row;
+  int32_t cluster;
 };
 
-/// How often each row is in one line of the table.
-void count_rows(std::span<const int32_t> line, std::vector<int64_t>& times) {
+/// How often each cluster is in one line of the table.
+void count_clusters(std::span<const int32_t> line, std::vector<int64_t>& times) {
   std::fill(times.begin(), times.end(), 0);
-  for (const int32_t row : line) {
-    ASSAY_CHECK(row >= 0 && row < static_cast<int32_t>(times.size()));
-    ++times[row];
+  for (const int32_t cluster : line) {
+    ASSAY_CHECK(cluster >= 0 && cluster < static_cast<int32_t>(times.size()));
+    ++times[cluster];
   }
 }
 
-/// Percentiles of `sorted` with each value taken as often as its row. Ascending q.
+/// Percentiles of `sorted` with each value taken as often as its cluster. Ascending q.
 void weighted_percentiles(std::span<const Ranked> sorted, std::span<const int64_t> times, int64_t total,
                           std::span<const double> q, std::span<double> out) {
   size_t i = 0;
   int64_t before = 0;  // values in front of sorted[i], repetitions counted
   const auto advance_to = [&](int64_t place) {
-    while (before + times[sorted[i].row] <= place) before += times[sorted[i++].row];
+    while (before + times[sorted[i].cluster] <= place) before += times[sorted[i++].cluster];
     return sorted[i].value;
   };
   for (size_t k = 0; k < q.size(); ++k) {
@@ -91,25 +91,23 @@ std::vector<double> bootstrap_means(std::span<const int32_t> table, std::span<co
 }
 
 std::vector<std::vector<double>> bootstrap_percentiles(std::span<const int32_t> table, std::span<const double> values,
-                                                       int64_t rows, std::span<const double> q) {
-  ASSAY_CHECK(rows > 0 && table.size() % rows == 0 && values.size() % rows == 0);
+                                                       const ClusterIndex& index, std::span<const double> q) {
+  ASSAY_CHECK(index.clusters > 0 && table.size() % index.clusters == 0 && values.size() == index.of.size());
   ASSAY_CHECK(std::is_sorted(q.begin(), q.end()));
-  const int64_t count = static_cast<int64_t>(values.size()) / rows;
   std::vector<Ranked> sorted;
-  std::vector<int64_t> finite(rows);
+  std::vector<int64_t> finite(index.clusters);
   for (size_t i = 0; i < values.size(); ++i) {
     if (!std::isfinite(values[i])) continue;
-    const auto row = static_cast<int32_t>(static_cast<int64_t>(i) / count);
-    sorted.push_back({values[i], row});
-    ++finite[row];
+    sorted.push_back({values[i], index.of[i]});
+    ++finite[index.of[i]];
   }
   std::sort(sorted.begin(), sorted.end(), [](const Ranked& a, const Ranked& b) { return a.value < b.value; });
 
   std::vector<std::vector<double>> out(q.size());
-  std::vector<int64_t> times(rows);
+  std::vector<int64_t> times(index.clusters);
   std::vector<double> replicate(q.size());
-  for (size_t line = 0; line < table.size(); line += rows) {
-    count_rows(table.subspan(line, rows), times);
+  for (size_t line = 0; line < table.size(); line += index.clusters) {
+    count_clusters(table.subspan(line, index.clusters), times);
     const int64_t total = std::inner_product(times.begin(), times.end(), finite.begin(), int64_t{0});
     if (total == 0) {
       std::fill(replicate.begin(), replicate.end(), NAN);

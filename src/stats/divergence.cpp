@@ -50,15 +50,26 @@ double finite_mean(std::span<const double> values) {
   return count == 0 ? NAN : sum / static_cast<double>(count);
 }
 
-void fill_quantiles(std::span<const double> kld, int64_t rows, Divergence& out) {
+/// Without the clusters that have no observation: they would make resamples of different sizes.
+ClusterIndex occupied(ClusterIndex index) {
+  std::vector<int32_t> number(index.clusters, -1);
+  index.clusters = 0;
+  for (int32_t& cluster : index.of) {
+    if (number[cluster] < 0) number[cluster] = static_cast<int32_t>(index.clusters++);
+    cluster = number[cluster];
+  }
+  return index;
+}
+
+void fill_quantiles(std::span<const double> kld, const ClusterIndex& index, Divergence& out) {
   const std::vector<double> sorted = finite_sorted(kld);
   if (sorted.empty()) return;
   std::vector<double> q;
   for (const QuantileKind& kind : kQuantiles) q.push_back(kind.q);
-  auto replicates = bootstrap_percentiles(bootstrap_rows(rows, kResamples, kBootstrapSeed), kld, rows, q);
+  auto replicates = bootstrap_percentiles(bootstrap_rows(index.clusters, kResamples, kBootstrapSeed), kld, index, q);
   for (size_t i = 0; i < q.size(); ++i) {
     out.quantiles[i].value = percentile(sorted, q[i]);
-    if (rows > 1) out.quantiles[i].error = bootstrap_error(std::move(replicates[i]));
+    if (index.clusters > 1) out.quantiles[i].error = bootstrap_error(std::move(replicates[i]));
   }
   out.median_lower = median_lower(sorted);
   out.max = sorted.back();
@@ -154,7 +165,7 @@ Divergence summarize(const TokenMeasures& m, const Windows& w, Clustering cluste
   out.clusters = cluster_sums(kld, w, clustering);
   out.kld = estimate(kld, w, clustering);
   out.row_mean = row_means(kld, w);
-  fill_quantiles(kld, w.rows, out);
+  fill_quantiles(kld, occupied(cluster_index(w, clustering)), out);
   out.compare_q = finite_mean(std::span(m.kld).first(std::min(m.rows, kCompareQRows) * m.count));
   out.reverse = estimate(targets(m, w, [&](int64_t i) { return m.reverse_kld[i]; }), w, clustering);
   if (!m.jensen_shannon.empty())

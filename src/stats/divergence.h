@@ -8,7 +8,7 @@
 
 namespace assay {
 
-/// A percentile and what resampling rows says about it.
+/// A percentile and what resampling clusters says about it.
 struct Quantile {
   double value = NAN;
   BootstrapError error;

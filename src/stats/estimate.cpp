@@ -60,25 +60,30 @@ int64_t ClusterSums::observations() const {
   return std::accumulate(count.begin(), count.end(), int64_t{0});
 }
 
-ClusterSums cluster_sums(std::span<const double> values, const Windows& w, Clustering clustering) {
-  ASSAY_CHECK(w.rows > 0 && w.count > 0 && static_cast<int64_t>(values.size()) == w.observations());
-  ClusterSums out;
-  if (clustering == Clustering::rows) {
-    out = {std::vector<double>(w.rows), std::vector<int64_t>(w.rows)};
-    for (int64_t i = 0; i < w.observations(); ++i) add(out, i / w.count, values[i]);
+ClusterIndex cluster_index(const Windows& w, Clustering clustering) {
+  ASSAY_CHECK(w.rows > 0 && w.count > 0);
+  ClusterIndex out;
+  out.of.reserve(w.observations());
+  const auto fill = [&](int64_t clusters, auto index) {
+    out.clusters = clusters;
+    for (int64_t r = 0; r < w.rows; ++r)
+      for (int64_t j = 0; j < w.count; ++j) out.of.push_back(static_cast<int32_t>(index(r, j)));
     return out;
-  }
+  };
+  if (clustering == Clustering::rows) return fill(w.rows, [](int64_t r, int64_t) { return r; });
   ASSAY_CHECK(w.stride > 0 && w.offset >= 0);
   const auto block = [&](int64_t row, int64_t j) { return (row * w.stride + w.offset + j) / w.stride; };
-  const int64_t blocks = block(w.rows - 1, w.count - 1) + 1;
+  if (clustering == Clustering::blocks) return fill(block(w.rows - 1, w.count - 1) + 1, block);
   // Cells [rows, blocks of a row]: a row's blocks begin with its own first one.
-  const int64_t row_blocks = clustering == Clustering::blocks ? blocks : block(0, w.count - 1) - block(0, 0) + 1;
-  const int64_t clusters = clustering == Clustering::blocks ? blocks : w.rows * row_blocks;
-  out = {std::vector<double>(clusters), std::vector<int64_t>(clusters)};
-  for (int64_t r = 0; r < w.rows; ++r) {
-    const int64_t first = clustering == Clustering::blocks ? 0 : block(r, 0) - r * row_blocks;
-    for (int64_t j = 0; j < w.count; ++j) add(out, block(r, j) - first, values[r * w.count + j]);
-  }
+  const int64_t row_blocks = block(0, w.count - 1) - block(0, 0) + 1;
+  return fill(w.rows * row_blocks, [&](int64_t r, int64_t j) { return r * row_blocks + block(r, j) - block(r, 0); });
+}
+
+ClusterSums cluster_sums(std::span<const double> values, const Windows& w, Clustering clustering) {
+  ASSAY_CHECK(static_cast<int64_t>(values.size()) == w.observations());
+  const ClusterIndex index = cluster_index(w, clustering);
+  ClusterSums out{std::vector<double>(index.clusters), std::vector<int64_t>(index.clusters)};
+  for (size_t i = 0; i < values.size(); ++i) add(out, index.of[i], values[i]);
   return out;
 }
 

@@ -36,8 +36,16 @@ struct ClusterSums {
   int64_t observations() const;
 };
 
-/// Of values [rows, count], in the order of the text. Values that are not finite are left out; their number is for the
-/// caller to report. Of rows_and_blocks the clusters are the cells, what one row says about one block.
+/// The cluster of each observation of [rows, count], in the order of the text. Of rows_and_blocks the clusters are the
+/// cells, what one row says about one block.
+struct ClusterIndex {
+  std::vector<int32_t> of;
+  int64_t clusters = 0;  ///< some may have no observation
+};
+ClusterIndex cluster_index(const Windows& windows, Clustering clustering);
+
+/// Of values [rows, count]. Values that are not finite are left out; their number is for the
+/// caller to report.
 ClusterSums cluster_sums(std::span<const double> values, const Windows& windows, Clustering clustering);
 
 /// Mean and cluster-robust standard error (Liang & Zeger 1986, CR1) of one-way clusters. Empty clusters do not count.

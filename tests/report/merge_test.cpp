@@ -97,5 +97,26 @@ TEST(Places, AreSharedByModelsThatCannotBeToldApart) {
   EXPECT_EQ(places(result, Measure::kld), (std::vector<int>{0, 0, 0}));
 }
 
+TEST(Pairs, OfASingleClusterCannotBeToldApart) {
+  Result result = test::sample_result();
+  result.models.resize(2);
+  for (ModelResult& model : result.models) model.measured->clusters = {{600}, {200}};
+  result.models[1].measured->clusters.sum[0] += 50;
+  result.models[1].measured->mean_nll += 0.25;
+  EXPECT_TRUE(ModelPair::indistinguishable(compare_models(result, 0, 1).nll));
+  EXPECT_EQ(places(result, Measure::nll), (std::vector<int>{1, 1}));
+}
+
+TEST(Pairs, CountSignsOfClustersAndNotOfRowsThatOverlap) {
+  Result result = test::sample_result();
+  result.models.resize(2);
+  result.models[0].measured->clusters = {{10, 20, 0, 30}, {10, 10, 0, 10}};
+  result.models[1].measured->clusters = {{11, 20, 0, 29}, {10, 10, 0, 10}};
+  const ModelPair pair = compare_models(result, 0, 1);
+  EXPECT_EQ(pair.nll_signs.positive, 1);
+  EXPECT_EQ(pair.nll_signs.nonzero, 2);
+  EXPECT_EQ(pair.nll_signs.p, 1);
+}
+
 }  // namespace
 }  // namespace assay

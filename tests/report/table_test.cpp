@@ -17,7 +17,7 @@ TEST(ResultsTable, ShowsModelsOverridesAndFailures) {
             "HF BF16           dense/bf16   16.000  16.000  16.016   0.005  46.8289 ± 2.9268     =1  12.2 s\n"
             "NVFP4 dequantisé  dense/bf16   4.500*  16.000  16.016  4.500*           46.8289     =1  cached\n"
             "broken, \"quoted\"  -                 -       -       -       -            failed      -       -\n"
-            "wikitext2, 2 × 256 tokens, stride 256; ± one standard error, clustered by rows\n"
+            "wikitext2, 2 × 256 tokens, stride 256; ± one standard error, clustered by rows (only 2: rough)\n"
             "f32 arithmetic; activations as-deployed, KV cache as-deployed\n"
             "=1: HF BF16, NVFP4 dequantisé are indistinguishable in perplexity (paired 95% interval covers zero)\n"
             "* from the model spec, not measured\n"

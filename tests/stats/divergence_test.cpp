@@ -122,7 +122,7 @@ TEST(Bootstrap, ReproducesTheGoldensWithTheirResamples) {
   expect_replicates(bootstrap_means(table, nll_a, kWindows.rows), "mean_nll_a_minus_b");
   expect_replicates(bootstrap_means(table, kld, kWindows.rows), "kld_a_mean");
   const double q[] = {0.5, 0.99, 0.999};
-  const auto percentiles = bootstrap_percentiles(table, kld, kWindows.rows, q);
+  const auto percentiles = bootstrap_percentiles(table, kld, cluster_index(kWindows, Clustering::rows), q);
   expect_replicates(percentiles[0], "kld_a_median");
   expect_replicates(percentiles[1], "kld_a_p99");
   expect_replicates(percentiles[2], "kld_a_p999");
@@ -144,6 +144,27 @@ TEST(Bootstrap, OwnResamplesAgreeWithTheGoldenError) {
   const Json& expected = golden()["bootstrap_rows_B1000"]["kld_a_p99"];
   // A standard error from 1000 replicates is itself uncertain by 1 / sqrt(2000) = 2.2%; of two, six times 3.2%.
   EXPECT_NEAR(d.quantile("p99").error.se / expected["se_ddof1"].get<double>(), 1, 0.19);
+}
+
+TEST(Bootstrap, CountsTextThatRowsShareOnce) {
+  // One value for each of 402 stretches of text: read by two rows each, or by one.
+  constexpr Windows kShared{.rows = 401, .count = 2, .length = 3, .stride = 1};
+  constexpr Windows kOnce{.rows = 402, .count = 1, .length = 2, .stride = 2};
+  const auto measures_of = [](const Windows& w) {
+    TokenMeasures m{.rows = w.rows, .count = w.count};
+    for (int64_t r = 0; r < w.rows; ++r)
+      for (int64_t j = 0; j < w.count; ++j) m.kld.push_back(static_cast<double>((r + j) * 7919 % 402));
+    m.reverse_kld = m.kld;
+    m.reference_confidence.resize(m.kld.size());
+    m.reference_top_rank.resize(m.kld.size());
+    m.target_difference.resize(m.kld.size());
+    m.top5_common = m.top10_common = m.top5_equal = std::vector<uint8_t>(m.kld.size());
+    return m;
+  };
+  const double shared = summarize(measures_of(kShared), kShared, Clustering::blocks).quantile("median").error.se;
+  const double once = summarize(measures_of(kOnce), kOnce, Clustering::rows).quantile("median").error.se;
+  // Each error is uncertain by 2.2%, as above; rows as clusters would make it smaller by a third.
+  EXPECT_NEAR(shared / once, 1, 0.19);
 }
 
 TokenMeasures small_measures() {

@@ -12,6 +12,7 @@ namespace assay {
 namespace {
 
 constexpr size_t kMostModels = 60;
+constexpr size_t kFewModels = 6;  // of more, chance finds a difference
 
 std::string signed_text(double value, Measure measure) {
   if (measure == Measure::kld) return fmt::format("{:+.2g}", value);
@@ -75,9 +76,16 @@ std::string pairs_section(const Result& result) {
     if (model.has_comparison()) compared.push_back(i);
   }
   if (all.size() < 2) return "";
-  const char* lead =
+  std::string lead =
       "Each two models on the same tokens, which tells them apart far better than their two separate intervals. ≈: "
       "indistinguishable, the 95% interval of the difference covers zero. Green: the row is better; red: worse.";
+  if (all.size() > kFewModels) {
+    const size_t pairs = all.size() * (all.size() - 1) / 2;
+    lead += fmt::format(
+        " Each pair is judged by itself: among {} pairs of equal models about {} would look different by chance, so a "
+        "single close call out of many means little.",
+        pairs, (pairs + 10) / 20);
+  }
   if (all.size() > kMostModels)
     return section(
         "pairs", "Paired comparison", lead,

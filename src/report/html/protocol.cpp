@@ -43,6 +43,19 @@ std::string values_of(const Result& result, std::string ModelResult::*field) {
   return fmt::format("{}", fmt::join(values, ", "));
 }
 
+std::string errors_text(const Result& result) {
+  const int64_t clusters = cluster_count(result);
+  std::string text = fmt::format("clustered by {}", result.data.clusters);
+  if (clusters > 0)
+    text += fmt::format(" ({} clusters, and Student's t with {} degrees of freedom for 95% intervals)", clusters,
+                        clusters - 1);
+  text +=
+      ". They say how much the numbers would change with other text of the same kind; neighbouring stretches of one "
+      "text resemble each other, which makes them somewhat too small";
+  if (few_clusters(result)) text += ", and with so few clusters they are rough";
+  return text + ". Percentiles: 1000 resamples of whole clusters.";
+}
+
 void add_divergence(const Result& result, List& list) {
   std::set<std::string> references, contents, vocabularies;
   for (const ModelResult& model : result.models) {
@@ -114,7 +127,7 @@ std::string protocol_section(const Result& result) {
   list.number("tokens of the text", data.corpus_tokens);
   list.code("token ids, SHA-256", data.tokens_sha256);
   list.code("text, SHA-256", data.text_sha256);
-  list.add("standard errors", "clustered by " + data.clusters + "; intervals at 95% from Student's t");
+  list.add("standard errors", errors_text(result));
   add_divergence(result, list);
   list.add("arithmetic", values_of(result, &ModelResult::precision));
   list.add("activation quantization", values_of(result, &ModelResult::activations));
