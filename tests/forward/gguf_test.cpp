@@ -6,6 +6,7 @@
 #include "formats/gguf/runtime.h"
 #include "forward/evaluate.h"
 #include "model/config.h"
+#include "stats/divergence.h"
 #include "support/gguf_writer.h"
 #include "support/support.h"
 #include "tokens/rows.h"
@@ -120,28 +121,44 @@ TEST(GgufModel, GivesTheVeryLogitsOfTheSafetensorsThatItWasMadeFrom) {
   EXPECT_EQ(logits(base), logits(Checkpoint::open(dir / "m.gguf")));
 }
 
-/// The preset's perplexity on the beginning of wiki2, with the tokenizer that the file brings along.
-double llama_perplexity(const fs::path& model, const QuantConfig* runtime) {
-  const test::TempDir temp;
-  const fs::path text = temp / "text.txt";
-  test::write_text(text, test::read_text(test::shared_data() / "wikitext-2-raw/wiki.test.raw").substr(0, 8000));
-  DataSpec data;
-  data.tokenizer_dir = model;
-  data.dataset.dataset = text.string();
-  const TokenRows rows = make_rows(as_llama_cpp(data, kLlamaCppLength));
-  std::vector<int32_t> ids;
-  for (const auto& row : rows.rows) ids.insert(ids.end(), row.begin(), row.end());
-  const auto windows = static_cast<int64_t>(rows.rows.size());
+/// The beginning of wiki2 in the windows of llama.cpp's perplexity tool.
+struct LlamaCppRows {
+  LlamaCppRows(const fs::path& tokenizer, int64_t window) {
+    const test::TempDir temp;
+    const fs::path text = temp / "text.txt";
+    test::write_text(text, test::read_text(test::shared_data() / "wikitext-2-raw/wiki.test.raw").substr(0, 8000));
+    DataSpec data;
+    data.tokenizer_dir = tokenizer;
+    data.dataset.dataset = text.string();
+    data.max_rows = 6;
+    const TokenRows rows = make_rows(as_llama_cpp(data, window));
+    for (const auto& row : rows.rows) ids.insert(ids.end(), row.begin(), row.end());
+    windows = {static_cast<int64_t>(rows.rows.size()), rows.targets_per_row(), window, window,
+               rows.first_scored_position() + 1};
+  }
+  EvalInput input() const { return {ids, windows.rows, windows.length, windows.offset - 1, windows.count}; }
 
+  std::vector<int32_t> ids;
+  Windows windows;
+};
+
+EvalResult run(const fs::path& model, const LlamaCppRows& rows, const QuantConfig* runtime,
+               const EvalOptions& options) {
   const Checkpoint checkpoint = Checkpoint::open(model);
   const QuantConfig quant = runtime ? *runtime : QuantConfig::of(checkpoint);
   const ModelSpec spec = read_model_spec(checkpoint);
   ThreadPool pool(2);
   const auto device = open_device("cpu", pool);
-  const EvalResult result =
-      evaluate(*device, {&checkpoint, &quant, &spec},
-               {ids, windows, rows.eval_len, rows.first_scored_position(), rows.targets_per_row()}, {});
+  return evaluate(*device, {&checkpoint, &quant, &spec}, rows.input(), options);
+}
+
+double perplexity_of(const EvalResult& result) {
   return std::exp(std::accumulate(result.nll.begin(), result.nll.end(), 0.0) / static_cast<double>(result.nll.size()));
+}
+
+/// The preset's perplexity, with the tokenizer that the file brings along.
+double llama_perplexity(const fs::path& model, const QuantConfig* runtime) {
+  return perplexity_of(run(model, LlamaCppRows(model, kLlamaCppLength), runtime, {}));
 }
 
 class LlamaCpp : public testing::TestWithParam<const char*> {};
@@ -164,6 +181,54 @@ TEST_P(LlamaCpp, PerplexityIsThatOfItsWindowsAndOfItsActivations) {
 
 INSTANTIATE_TEST_SUITE_P(Fixtures, LlamaCpp,
                          testing::Values("IQ2_XXS", "MXFP4", "Q2_K", "Q4_0", "Q4_1", "Q4_K", "Q8_0"),
+                         [](const auto& info) { return std::string(info.param); });
+
+class LlamaCppDivergence : public testing::TestWithParam<const char*> {};
+
+TEST_P(LlamaCppDivergence, IsWhatLlamaPerplexityPrints) {
+  ASSAY_REQUIRE_FIXTURES();
+  ASSAY_REQUIRE_SHARED_DATA();
+  const fs::path folder = test::fixtures() / "gguf", base = test::fixtures() / "base";
+  const Json printed = read_json(folder / "kld/expected.json").at("printed").at(GetParam()).at("statistics");
+  const LlamaCppRows rows(folder / GetParam() / "model.gguf", 256);
+  const test::TempDir kept;
+  EvalOptions keep, compare;
+  keep.keep = [&](const Reference::Content& content) { Reference::write(kept / "reference", content, [](double) {}); };
+  const double base_ppl = perplexity_of(run(base, rows, nullptr, keep));
+  const Reference reference = Reference::open(kept / "reference");
+  compare.reference = &reference;
+  const QuantConfig runtime = gguf::llama_cpp_runtime();
+  const EvalResult result = run(folder / GetParam() / "model.gguf", rows, &runtime, compare);
+  const Divergence d = summarize(result.measures, rows.windows, Clustering::rows);
+
+  // llama.cpp keeps the reference's log-probabilities as 16-bit steps of at most 16 / 65535 nats, so each is off by up
+  // to half a step, and so is what they weigh in one token's KLD; over many tokens such errors average out (uniform: a
+  // variance of step^2 / 12). Activations that fall between two codes go either way, like noise that differs between
+  // two programs: less than another text would change, which is what the printed standard errors are about.
+  const double half_step = 16.0 / 65535 / 2;
+  const double of_means = 4 * half_step / std::sqrt(3.0 * static_cast<double>(rows.windows.observations()));
+  const auto expect = [&](const char* name, double ours, double storage) {
+    const Json& line = printed.at(name);
+    const double want = line.at(0), error = line.at(1);
+    EXPECT_NEAR(ours, want, error + storage) << name;
+  };
+  expect("Mean PPL(Q)/PPL(base)", perplexity_of(result) / base_ppl, of_means);
+  expect("Mean    KLD", d.kld.mean, of_means);
+  expect("Mean    \u0394p", 100 * d.target_difference.mean, 100 * of_means);
+  expect("RMS \u0394p", 100 * d.target_difference_rms, 100 * of_means);
+  expect("Same top p", 100 * d.agreement.top1.mean, 0);
+  for (const auto& [name, ours] : {std::pair("10.0%   KLD", "p10"),
+                                   {"Median  KLD", "median"},
+                                   {"90.0%   KLD", "p90"},
+                                   {"95.0%   KLD", "p95"},
+                                   {"99.0%   KLD", "p99"},
+                                   {"99.9%   KLD", "p999"}}) {
+    const Quantile& quantile = d.quantile(ours);
+    EXPECT_NEAR(quantile.value, printed.at(name).at(0).get<double>(), quantile.error.se + half_step) << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Fixtures, LlamaCppDivergence, testing::Values("Q2_K", "Q4_K_M", "Q8_0"),
                          [](const auto& info) { return std::string(info.param); });
 
 class LlamaCppProtocol : public testing::TestWithParam<const char*> {};
