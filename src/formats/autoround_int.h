@@ -12,6 +12,8 @@ namespace assay {
 //   auto_round:auto_gptq, auto_round:gptq     z - 1 (0 where z is 0, which comes back as 1)
 //   auto_round, auto_round:gptqmodel          z
 //
+// Releases up to 0.3 have `backend` in its place: auto_round:exllamav2 is auto_round, gptq:exllamav2 auto_round:gptq.
+//
 // A head that extra_config calls quantized may be stored plain; then it is plain.
 class AutoRoundInt : public ColumnPacked {
  public:

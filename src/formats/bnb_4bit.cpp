@@ -88,7 +88,12 @@ Bnb4Bit::Bnb4Bit(const Module& module) : StoredWeight(module) {
   map_ = &module.expect("weight.quant_map", {DType::F32}, {16});
   const int64_t blocks = ceil_div(rows_ * cols_, block_);
   absmax_ = &module.expect("weight.absmax", {DType::F32, DType::U8}, {blocks});
-  if (absmax_->dtype == DType::U8) find_nested_scales(state, blocks);
+  if (absmax_->dtype == DType::U8) {
+    find_nested_scales(state, blocks);
+  } else if (const StoredTensor* nested = module.find("weight.nested_absmax")) {
+    module.refuse(
+        fmt::format("{}: expected U8, codes under {}, found {}", absmax_->name, nested->name, absmax_->describe()));
+  }
   parts_ = parts_of(module, kRoles);
 }
 

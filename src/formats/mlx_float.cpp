@@ -27,6 +27,10 @@ MlxFloat::MlxFloat(const Module& module) : CodedWeight(module, "") {
   if (scales.dtype != DType::U8) {
     module.refuse(fmt::format("{}: expected U8, found {}", scales.name, scales.describe()));
   }
+  if (cols_ % group_size != 0) {
+    module.refuse(fmt::format("{}: expected rows of whole groups of {} codes, found {}", module.at("weight").name,
+                              group_size, module.at("weight").describe()));
+  }
   set_scales(scales, scheme.mode == "nvfp4" ? DType::F8_E4M3 : DType::F8_E8M0, 1, group_size);
   if (scheme.mode == "nvfp4" && module.has("global_scale")) {
     global_ = &module.at("global_scale");

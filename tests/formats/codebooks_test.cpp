@@ -125,6 +125,10 @@ TEST(Bnb4Bit, SaysWhatIsWrong) {
     odd.state = state;
     expect_error(kBnb, odd.tensors(), {"a.up_proj.weight.quant_state.bitsandbytes__nf4"});
   }
+  Nibbles both;
+  SafetensorsWriter two = both.tensors();
+  two.add<float>("a.up_proj.weight.nested_absmax", DType::F32, {2}, {1, 10});
+  expect_error(kBnb, two, {"a.up_proj.weight.absmax", "expected U8", "nested_absmax", "found F32 [4]"});
   Nibbles nested;
   nested.nested = true;
   nested.state = R"({"blocksize":4,"shape":[3,5]})";

@@ -242,6 +242,10 @@ TEST(Mlx, StackedExpertsAreRows) {
 TEST(Mlx, DamageIsNamed) {
   expect_error(mlx(3, 32), mlx_experts(), {"a.up_proj.biases is missing"});
   expect_error(mlx(5, 32), mlx_experts(), {"do not make groups of 32 codes of 5 bits"});
+  SafetensorsWriter cut;
+  cut.fill<uint32_t>("a.up_proj.weight", DType::U32, {1, 7}, 0);
+  cut.fill<uint8_t>("a.up_proj.scales", DType::U8, {1, 2}, 127);
+  expect_error(mlx(4, 32, "mxfp4"), cut, {"a.up_proj.weight", "whole groups of 32", "found U32 [1, 7]"});
   expect_error(mlx(4, 16, "nvfp4"), mlx_experts(), {"expected U8", "found BF16"});
   expect_error(mlx(4, 32, "nvfp4"), mlx_experts(), {"mode nvfp4 has 4 bits in groups of 16"});
   SafetensorsWriter nan;

@@ -292,6 +292,19 @@ TEST(AutoRound, ExactNamesBeatPatternsWhichAreFoundAnywhere) {
   EXPECT_THROW(opens(R"({"m\\.[xy]":{"bits":3}, "a.m.x":{"bits":4}})"), Error);
 }
 
+TEST(AutoRound, OldReleasesNameAKernelInsteadOfThePacking) {
+  Gptq4 made;
+  const auto decode = [&](const char* backend) {
+    return MadeCheckpoint(auto_round(fmt::format(R"("bits":4,"backend":"{}")", backend)), made.tensors()).decode("m");
+  };
+  const auto minus_one = decode("auto_round:auto_gptq"), raw = decode("auto_round");
+  EXPECT_NE(minus_one, raw);
+  for (const char* backend : {"auto_round:exllamav2", "autoround:exllamav2", "auto-round:triton"}) {
+    EXPECT_EQ(decode(backend), raw) << backend;
+  }
+  for (const char* backend : {"gptq:exllamav2", "auto_gptq:triton"}) EXPECT_EQ(decode(backend), minus_one) << backend;
+}
+
 TEST(AutoRound, UnsignedScalesOfFiveAndThreeBits) {
   SafetensorsWriter writer;
   writer.fill<uint8_t>("m.weight_packed", DType::U8, {4, 8}, 0x22);  // 1, 1

@@ -47,6 +47,16 @@ Scheme scheme_in(const JsonObject& json, Scheme scheme) {
   return scheme;
 }
 
+/// Releases up to 0.3 named the packing by the kernel that was to run it: "auto_round:exllamav2", "gptq:exllamav2".
+std::string packing_of_backend(std::string backend) {
+  for (const char* old : {"autoround:", "auto-round:"}) {
+    if (backend.starts_with(old)) backend = "auto_round:" + backend.substr(std::string_view(old).size());
+  }
+  if (backend == "auto_round:exllamav2" || backend == "auto_round:triton") return "auto_round";
+  if (backend.starts_with("gptq:") || backend.starts_with("auto_gptq:")) return "auto_round:auto_gptq";
+  return backend;
+}
+
 /// Names are no patterns that match anything else, in practice; but both stand under the same key.
 bool is_name(const std::string& key) {
   return key.find_first_of("*+?[](){}|^$\\") == std::string::npos;
@@ -63,7 +73,8 @@ float positive_scalar(const Module& module, const char* suffix) {
 
 Config::Config(const QuantConfig& config) : where_(config.where()) {
   const JsonObject json(config.json(), where_);
-  packing_ = json.string_or("packing_format", json.string_or("backend", "auto_round"));
+  packing_ = json.has("packing_format") ? json.string("packing_format")
+                                        : packing_of_backend(json.string_or("backend", "auto_round"));
   scheme_ = scheme_in(json, {});
   const auto extra = json.object_if("extra_config");
   if (!extra) return;
