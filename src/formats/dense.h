@@ -2,6 +2,7 @@
 #include "formats/compressed_tensors/runtime.h"
 #include "formats/format.h"
 #include "formats/gguf/runtime.h"
+#include "formats/shared/column_order.h"
 #include "formats/shared/reading.h"
 
 namespace assay {
@@ -55,6 +56,7 @@ class Dense : public StoredWeight {
     for_rows(module_.checkpoint(), *tensor_, row_bytes, begin, end, [&](int64_t row, const uint8_t* stored) {
       convert_floats(tensor_->dtype, stored, cols_, out + (row - begin) * cols_);
     });
+    order_columns(*tensor_, out, end - begin);
   }
 
  private:

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "forward/decay.h"
 #include "forward/project.h"
 
 namespace assay {
@@ -20,7 +21,7 @@ DeltaNet::DeltaNet(RunContext& context, const DeltaNetSpec& spec) : spec_(&spec)
   q_conv_ = Conv(store, spec.conv, 0, q_.out());
   k_conv_ = Conv(store, spec.conv, q_.out(), k_.out());
   v_conv_ = Conv(store, spec.conv, q_.out() + k_.out(), v_.out());
-  a_log_ = store.vector(spec.a_log, spec.heads);
+  a_log_ = store.to_device(read_a_log(store, spec.a_log, spec.heads));
   dt_bias_ = store.vector(spec.dt_bias, spec.heads);
   // The length of a head is the root of its mean square times that of its size; q is divided by the latter once more.
   const auto size = static_cast<float>(spec.key_dim);

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "forward/decay.h"
 #include "forward/project.h"
 
 namespace assay {
@@ -18,7 +19,7 @@ Mamba::Mamba(RunContext& context, const MambaSpec& spec) {
   out_ = Linear(store, spec.out, as_deployed);
   const int64_t channels = x_.out(), states = b_.out();
   conv_ = Conv(store, spec.conv, 0, channels);
-  const std::vector<float> a_log = store.values(spec.a_log, channels * states);
+  const std::vector<float> a_log = read_a_log(store, spec.a_log, channels * states);
   std::vector<float> a(a_log.size());
   for (int64_t c = 0; c < channels; ++c) {
     for (int64_t s = 0; s < states; ++s) a[s * channels + c] = -std::exp(a_log[c * states + s]);
@@ -58,7 +59,7 @@ Mamba2::Mamba2(RunContext& context, const Mamba2Spec& spec) : spec_(&spec) {
   x_conv_ = Conv(store, spec.conv, 0, x_.out());
   b_conv_ = Conv(store, spec.conv, x_.out(), b_.out());
   c_conv_ = Conv(store, spec.conv, x_.out() + b_.out(), c_.out());
-  a_log_ = store.vector(spec.a_log, spec.heads);
+  a_log_ = store.to_device(read_a_log(store, spec.a_log, spec.heads));
   dt_bias_ = store.vector(spec.dt_bias, spec.heads);
   d_ = store.vector(spec.d, spec.heads);
   for (const NormSpec& norm : spec.norms) norms_.emplace_back(store, norm);

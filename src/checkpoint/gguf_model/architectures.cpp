@@ -199,14 +199,8 @@ constexpr Name kGptNeox[] = {
     {"ffn_down", "mlp.dense_4h_to_h"},
 };
 
-void finish_granite(Config& config) {
-  config.copy("attention.scale", "attention_multiplier");
-  config.copy("embedding_scale", "embedding_multiplier");
-  config.copy("residual_scale", "residual_multiplier");
-  config.copy("logit_scale", "logits_scaling");
-}
 void finish_granite_moe(Config& config) {
-  finish_granite(config);
+  add_granite_factors(config);
   config.copy("expert_count", "num_local_experts");
   config.copy("expert_used_count", "num_experts_per_tok");
 }
@@ -275,6 +269,13 @@ constexpr Name kStarcoder2[] = {
 
 }  // namespace
 
+void add_granite_factors(Config& config) {
+  config.copy("attention.scale", "attention_multiplier");
+  config.copy("embedding_scale", "embedding_multiplier");
+  config.copy("residual_scale", "residual_multiplier");
+  config.copy("logit_scale", "logits_scaling");
+}
+
 std::span<const Architecture> architectures() {
   static const Architecture rows[] = {
       {.name = "llama", .model_type = "llama", .rotary_rows = true, .names = kMixtral, .finish = finish_llama},
@@ -326,7 +327,7 @@ std::span<const Architecture> architectures() {
        .layers = "gpt_neox.layers.",
        .names = kGptNeox,
        .finish = finish_gpt_neox},
-      {.name = "granite", .model_type = "granite", .rotary_rows = true, .finish = finish_granite},
+      {.name = "granite", .model_type = "granite", .rotary_rows = true, .finish = add_granite_factors},
       {.name = "granitemoe",
        .model_type = "granitemoe",
        .rotary_rows = true,

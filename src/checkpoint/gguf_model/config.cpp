@@ -12,14 +12,6 @@ namespace assay::gguf {
 
 namespace {
 
-/// The share of `whole` that comes out as `part` again when it is multiplied and rounded down.
-double share(int64_t part, int64_t whole) {
-  const auto size = static_cast<double>(whole);
-  double share = static_cast<double>(part) / size;
-  while (std::floor(size * share) < static_cast<double>(part)) share = std::nextafter(share, 2.0);
-  return share;
-}
-
 /// The shortest decimal number that is this float32: what the config had, most likely.
 double shortest(double value) {
   return std::stod(fmt::format("{}", static_cast<float>(value)));
@@ -27,13 +19,21 @@ double shortest(double value) {
 
 }  // namespace
 
+double share(int64_t part, int64_t whole) {
+  const auto size = static_cast<double>(whole);
+  double share = static_cast<double>(part) / size;
+  while (std::floor(size * share) < static_cast<double>(part)) share = std::nextafter(share, 2.0);
+  return share;
+}
+
 Config::Config(const GgufMetadata& metadata, const GgufTensors& tensors, const GgufRead& read,
                const Architecture& architecture)
     : metadata(metadata), tensors(tensors), json(Json::object()), read_(read), architecture_(architecture) {
   json["model_type"] = architecture.model_type;
   json["hidden_act"] = architecture.activation;
   add_sizes();
-  add_rope();
+  if (architecture.has_attention) add_attention();
+  if (architecture.has_attention && !architecture.own_rope) add_rope();
   if (architecture.finish) architecture.finish(*this);
 }
 
@@ -48,6 +48,37 @@ int64_t Config::same_in_all_layers(std::string_view name) const {
     metadata.refuse(key(name), "the same number for all layers; others are not supported for this architecture");
   }
   return values[0];
+}
+
+std::vector<int64_t> Config::of_layers(std::string_view name) const {
+  std::vector<int64_t> values = metadata.integers(key(name));
+  const auto count = static_cast<size_t>(layers());
+  if (values.size() == 1) values.resize(count, values[0]);
+  if (values.size() != count) metadata.refuse(key(name), fmt::format("a number, or one for each of {} layers", count));
+  return values;
+}
+
+int64_t Config::common_to_layers(std::string_view name) const {
+  if (architecture_.lists == Lists::uniform) return same_in_all_layers(name);
+  const std::vector<int64_t> values = of_layers(name);
+  const auto first = std::ranges::find_if(values, [](int64_t value) { return value != 0; });
+  const int64_t common = first == values.end() ? 0 : *first;
+  if (architecture_.lists == Lists::zeros &&
+      !std::ranges::all_of(values, [&](int64_t value) { return value == common || value == 0; })) {
+    metadata.refuse(key(name), "the same number for all layers that have one");
+  }
+  return common;
+}
+
+bool Config::stores(int64_t layer, std::string_view tensor) const {
+  return stores(fmt::format("blk.{}.{}", layer, tensor));
+}
+
+bool Config::layers_store(std::string_view tensor) const {
+  for (int64_t i = 0, count = layers(); i < count; ++i) {
+    if (stores(i, tensor)) return true;
+  }
+  return false;
 }
 
 int64_t Config::layers() const {
@@ -67,6 +98,10 @@ void Config::copy(std::string_view from, const char* to) {
   } else {
     json[to] = metadata.json(key(from));
   }
+}
+
+double Config::shortest_or(std::string_view name, double otherwise) const {
+  return has(name) ? shortest(number(name)) : otherwise;
 }
 
 void Config::rename(const char* from, const char* to) {
@@ -92,27 +127,30 @@ void Config::add_sizes() {
   json["vocab_size"] = embedding->second.shape.at(0);
   json["hidden_size"] = integer("embedding_length");
   json["num_hidden_layers"] = layers();
-  if (has("feed_forward_length")) json["intermediate_size"] = same_in_all_layers("feed_forward_length");
+  if (has("feed_forward_length")) json["intermediate_size"] = common_to_layers("feed_forward_length");
+  copy("context_length", "max_position_embeddings");
+  for (const char* eps : {"attention.layer_norm_epsilon", "attention.layer_norm_rms_epsilon"}) {
+    copy(eps, architecture_.norm_eps);
+  }
+  json["tie_word_embeddings"] = !stores("output.weight");
+  if (layers_store("ffn_up.bias")) json["mlp_bias"] = true;
+}
+
+void Config::add_attention() {
   const int64_t heads = same_in_all_layers("attention.head_count");
   json["num_attention_heads"] = heads;
-  json["num_key_value_heads"] = has("attention.head_count_kv") ? same_in_all_layers("attention.head_count_kv") : heads;
+  json["num_key_value_heads"] = has("attention.head_count_kv") ? common_to_layers("attention.head_count_kv") : heads;
   if (heads < 1) metadata.refuse(key("attention.head_count"), "at least 1");
   head_dim_ = has("attention.key_length") ? integer("attention.key_length") : integer("embedding_length") / heads;
   if (has("attention.key_length")) json["head_dim"] = head_dim_;
   if (has("attention.value_length") && integer("attention.value_length") != head_dim_) {
     metadata.refuse(key("attention.value_length"), fmt::format("{}, as keys have", head_dim_));
   }
-  copy("context_length", "max_position_embeddings");
-  for (const char* eps : {"attention.layer_norm_epsilon", "attention.layer_norm_rms_epsilon"}) {
-    copy(eps, architecture_.norm_eps);
-  }
-  json["tie_word_embeddings"] = !stores("output.weight");
-  if (stores("blk.0.attn_q.bias") || stores("blk.0.attn_qkv.bias")) json["attention_bias"] = true;
-  if (stores("blk.0.ffn_up.bias")) json["mlp_bias"] = true;
+  if (layers_store("attn_q.bias") || layers_store("attn_qkv.bias")) json["attention_bias"] = true;
 }
 
 void Config::add_rope() {
-  json["rope_theta"] = has("rope.freq_base") ? shortest(number("rope.freq_base")) : 10000.0;
+  json["rope_theta"] = shortest_or("rope.freq_base", 10000.0);
   const int64_t dims = metadata.integer_or(key("rope.dimension_count"), head_dim_);
   if (dims < 1 || dims > head_dim_) {
     metadata.refuse(key("rope.dimension_count"), fmt::format("1 to {}, the size of a head", head_dim_));
@@ -124,9 +162,8 @@ void Config::add_rope() {
 void Config::add_rope_scaling() {
   Json scaling;
   const std::string type = metadata.string_or(key("rope.scaling.type"), "none");
-  const double factor = has("rope.scaling.factor") ? shortest(number("rope.scaling.factor"))
-                                                   : metadata.number_or(key("rope.scale_linear"), 1);
-  const double attention = has("rope.scaling.attn_factor") ? shortest(number("rope.scaling.attn_factor")) : 1;
+  const double factor = shortest_or("rope.scaling.factor", metadata.number_or(key("rope.scale_linear"), 1));
+  const double attention = shortest_or("rope.scaling.attn_factor", 1);
   if (stores("rope_factors_long.weight")) {
     scaling["rope_type"] = "longrope";
     scaling["long_factor"] = vector("rope_factors_long.weight");

@@ -39,13 +39,32 @@ enum class Rows : uint8_t {
   one_row,      ///< a matrix [1, in], perhaps stored as a vector
   each_expert,  ///< a stack [experts, out, in], one tensor an expert; {} in the name is its number
   parameter,    ///< same, under the name alone, without ".weight"
+  convolution,  ///< weights [channels, 1, kernel], stored without the 1
+  flat,         ///< a vector, stored in several rows
 };
 
-/// "attn_q" of a layer, or "output_norm", and what it is called in the Hugging Face checkpoint.
+/// How value heads of linear attention stand in a tensor.
+enum class Values : uint8_t {
+  none,
+  heads,    ///< one row a head
+  rows,     ///< the last rows are those of the heads
+  columns,  ///< one run of columns a head
+};
+
+/// "attn_q" of a layer, or "output_norm", and what it is called in the Hugging Face checkpoint. Where the first name
+/// has a suffix of its own ("ffn_gate_inp.scale") the second one has too.
 struct Name {
   std::string_view stored;
   std::string_view name;
   Rows rows = Rows::same;
+  Values values = Values::none;
+};
+
+/// What a list with one number for each layer may hold.
+enum class Lists : uint8_t {
+  uniform,  ///< the same number
+  zeros,    ///< the same, or 0 in layers without attention
+  any,      ///< different ones; `finish` reads them
 };
 
 class Config;
@@ -62,10 +81,15 @@ struct Architecture {
   std::span<const Name> names = {};
   void (*finish)(Config&) = nullptr;  ///< keys of its own
   std::string_view sign = {};         ///< a tensor that tells it from a later row of the same name
+  Lists lists = Lists::uniform;
+  bool has_attention = true;  ///< files of mere state spaces say 0 heads
+  bool own_rope = false;      ///< `finish` makes it
+  bool dealt_values = false;  ///< the first value head of every key head comes before the second of any
 };
 
-/// All of them.
+/// All of them: decoders of attention alone, and those with other mixers or several streams.
 std::span<const Architecture> architectures();
+std::span<const Architecture> hybrids();
 
 /// config.json in the making.
 class Config {
@@ -77,12 +101,22 @@ class Config {
   std::string key(std::string_view name) const;
   bool has(std::string_view name) const { return metadata.has(key(name)); }
   int64_t integer(std::string_view name) const { return metadata.integer(key(name)); }
+  int64_t integer_or(std::string_view name, int64_t otherwise) const {
+    return metadata.integer_or(key(name), otherwise);
+  }
   double number(std::string_view name) const { return metadata.number(key(name)); }
   /// A number that llama.cpp allows to differ by layer, but not here.
   int64_t same_in_all_layers(std::string_view name) const;
+  /// One for each layer.
+  std::vector<int64_t> of_layers(std::string_view name) const;
   bool stores(std::string_view tensor) const { return tensors.find(tensor) != tensors.end(); }
+  bool stores(int64_t layer, std::string_view tensor) const;
+  /// Whether any layer does.
+  bool layers_store(std::string_view tensor) const;
   /// config[to] = a number of the metadata, if it is there.
   void copy(std::string_view from, const char* to);
+  /// A number as the config had it, most likely.
+  double shortest_or(std::string_view name, double otherwise) const;
   /// Moves a key of the usual name to another one.
   void rename(const char* from, const char* to);
 
@@ -97,7 +131,9 @@ class Config {
   Json json;
 
  private:
+  int64_t common_to_layers(std::string_view name) const;
   void add_sizes();
+  void add_attention();
   void add_rope();
   void add_rope_scaling();
 
@@ -105,6 +141,12 @@ class Config {
   const Architecture& architecture_;
   int64_t head_dim_ = 0;
 };
+
+/// The share of `whole` that comes out as `part` again when it is multiplied and rounded down.
+double share(int64_t part, int64_t whole);
+
+/// The factors of all Granites.
+void add_granite_factors(Config& config);
 
 }  // namespace gguf
 }  // namespace assay

@@ -59,20 +59,19 @@ std::optional<int> number_of(std::string_view text) {
 
 /// "blk.3.attn_q.weight" in its parts.
 struct StoredName {
+  std::string_view inner;   // "attn_q.weight"
   std::string_view stem;    // "attn_q"
   std::string_view suffix;  // "weight"
   std::optional<int> layer, expert;
 
-  explicit StoredName(std::string_view name) {
-    const size_t dot = name.rfind('.');
-    suffix = dot == std::string_view::npos ? "" : name.substr(dot + 1);
-    stem = name.substr(0, dot);
-    if (stem.starts_with("blk.")) {
-      const size_t end = stem.find('.', 4);
-      if (end == std::string_view::npos) return;
-      layer = number_of(stem.substr(4, end - 4));
-      stem.remove_prefix(end + 1);
+  explicit StoredName(std::string_view name) : inner(name) {
+    if (const size_t end = name.find('.', 4); name.starts_with("blk.") && end != std::string_view::npos) {
+      layer = number_of(name.substr(4, end - 4));
+      inner.remove_prefix(end + 1);
     }
+    const size_t dot = inner.rfind('.');
+    suffix = dot == std::string_view::npos ? "" : inner.substr(dot + 1);
+    stem = inner.substr(0, dot);
     // Experts of early Mixtral files stand alone: "ffn_gate.0".
     if (const size_t last = stem.rfind('.'); layer && last != std::string_view::npos) {
       expert = number_of(stem.substr(last + 1));
@@ -103,12 +102,19 @@ class Translation {
   void translate(const StoredTensor& tensor) {
     const StoredName name(tensor.name);
     const std::string stem = std::string(name.stem) + (name.expert ? "_exps" : "");
-    if (name.layer && stem == "ffn_gate_up_exps") return split_gate_up(tensor, name);
+    if (const Name* whole = find(architecture_.names, name.inner); whole && !name.suffix.empty()) {
+      return put(full_name(name, whole->name, ""), tensor);
+    }
     const Name* found = name_of(name, stem);
+    if (!found && name.layer && stem == "ffn_gate_up_exps") return split_gate_up(tensor, name);
     if (!found) return put(tensor.name, tensor);
     StoredTensor made = tensor;
-    if (architecture_.norms_plus_one && name.suffix == "weight" && name.stem.ends_with("norm")) made.addend = -1;
-    const bool has_rows = name.suffix == "weight" || name.suffix == "bias";
+    // Norms of gated outputs are what they are.
+    const bool plain_norm = name.stem.ends_with("norm") && name.stem != "ssm_norm";
+    if (architecture_.norms_plus_one && name.suffix == "weight" && plain_norm) made.addend = -1;
+    // Not the scales of a quantized weight.
+    const bool has_rows = name.suffix == "weight" || name.suffix == "bias" || name.suffix.empty();
+    if (has_rows && architecture_.dealt_values) gather_values(made, found->values);
     switch (has_rows || found->rows == Rows::each_expert ? found->rows : Rows::same) {
       case Rows::same:
         break;
@@ -123,6 +129,12 @@ class Translation {
         break;
       case Rows::parameter:
         return put(full_name(name, found->name, ""), made);
+      case Rows::convolution:
+        if (name.suffix == "weight") made.shape.insert(made.shape.begin() + !made.shape.empty(), 1);
+        break;
+      case Rows::flat:
+        made.shape = {made.elements()};
+        break;
       case Rows::each_expert:
         if (name.expert)
           return put(full_name(name, fmt::format(fmt::runtime(found->name), *name.expert), name.suffix), made);
@@ -189,6 +201,36 @@ class Translation {
     return order = rows;
   }
 
+  /// Value heads as Hugging Face has them, those of one key head beside each other.
+  void gather_values(StoredTensor& tensor, Values values) {
+    if (values == Values::none) return;
+    const auto heads = config_["linear_num_value_heads"].get<int64_t>();
+    const auto groups = config_["linear_num_key_heads"].get<int64_t>();
+    const int64_t size = values == Values::heads ? 1 : config_["linear_value_head_dim"].get<int64_t>();
+    const bool columns = values == Values::columns;
+    const int64_t rows = tensor.shape.empty() ? 0 : tensor.shape[0];
+    // What stays where it is: rows of q and k, or all rows before the columns.
+    const int64_t all = !columns ? rows : rows + (tensor.shape.size() == 2 ? tensor.shape[1] : 0);
+    const int64_t before = all - heads * size;
+    if (rows > INT32_MAX || all - rows > INT32_MAX || before < 0 || (columns && before != rows) ||
+        (before > 0 && values == Values::heads)) {
+      fail("{}: tensor {}: expected {} value heads of {}, found {}", metadata_.path().string(), printable(tensor.name),
+           heads, size, tensor.describe());
+    }
+    Order& order = orders_[{heads, columns ? -size : size, before, -all}];
+    if (!order) {
+      auto made = std::make_shared<std::vector<int64_t>>();
+      for (int64_t i = 0; i < before; ++i) made->push_back(i);
+      const int64_t first = columns ? 0 : before, members = heads / groups;
+      for (int64_t i = 0; i < heads * size; ++i) {
+        const int64_t head = i / size;
+        made->push_back(first + (head % members * groups + head / members) * size + i % size);
+      }
+      order = made;
+    }
+    tensor.row_order = order;
+  }
+
   Order by_part_order(const StoredTensor& tensor) {
     const auto heads = config_["num_attention_heads"].get<int64_t>();
     const auto groups = config_["num_key_value_heads"].get<int64_t>();
@@ -222,12 +264,14 @@ class Translation {
 GgufModel translate_gguf(const GgufMetadata& metadata, const GgufTensors& tensors, const GgufRead& read) {
   if (tensors.empty()) return {Json::object(), {}};  // a vocabulary without a model
   const std::string type = metadata.string_or("general.architecture", "");
-  for (const gguf::Architecture& architecture : gguf::architectures()) {
-    if (type != architecture.name) continue;
-    if (!architecture.sign.empty() && tensors.find(architecture.sign) == tensors.end()) continue;
-    Json config = std::move(gguf::Config(metadata, tensors, read, architecture).json);
-    GgufTensors translated = gguf::Translation(metadata, tensors, architecture, config).run();
-    return {std::move(config), std::move(translated)};
+  for (const auto rows : {gguf::architectures(), gguf::hybrids()}) {
+    for (const gguf::Architecture& architecture : rows) {
+      if (type != architecture.name) continue;
+      if (!architecture.sign.empty() && tensors.find(architecture.sign) == tensors.end()) continue;
+      Json config = std::move(gguf::Config(metadata, tensors, read, architecture).json);
+      GgufTensors translated = gguf::Translation(metadata, tensors, architecture, config).run();
+      return {std::move(config), std::move(translated)};
+    }
   }
   Json config = Json::object();
   if (!type.empty()) config["model_type"] = type;

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "formats/gguf/decode.h"
 #include "formats/gguf/runtime.h"
+#include "formats/shared/column_order.h"
 #include "formats/shared/reading.h"
 
 namespace assay {
@@ -48,6 +49,7 @@ void GgufWeight::decode(int64_t begin, int64_t end, float* out) const {
   for_rows(module_.checkpoint(), *tensor_, blocks * block.bytes, begin, end, [&](int64_t row, const uint8_t* stored) {
     gguf::decode_blocks(tensor_->dtype, stored, blocks, out + (row - begin) * cols_);
   });
+  order_columns(*tensor_, out, end - begin);
   if (!scale_) return;
   const float scale = read_floats(module_.checkpoint(), *scale_)[0];
   for (int64_t i = 0; i < (end - begin) * cols_; ++i) out[i] *= scale;

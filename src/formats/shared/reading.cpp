@@ -90,9 +90,13 @@ std::vector<float> read_floats(const Checkpoint& checkpoint, const StoredTensor&
     for (float& value : values) value += tensor.addend;
   }
   if (!tensor.row_order) return values;
-  ASSAY_CHECK(tensor.shape.size() == 1 && values.size() == tensor.row_order->size());
+  const std::vector<int64_t>& order = *tensor.row_order;
+  ASSAY_CHECK(!tensor.shape.empty() && tensor.shape[0] == static_cast<int64_t>(order.size()));
+  const auto width = static_cast<std::ptrdiff_t>(values.size() / order.size());
   std::vector<float> ordered(values.size());
-  for (size_t i = 0; i < ordered.size(); ++i) ordered[i] = values[static_cast<size_t>((*tensor.row_order)[i])];
+  for (size_t r = 0; r < order.size(); ++r) {
+    std::copy_n(values.begin() + order[r] * width, width, ordered.begin() + static_cast<std::ptrdiff_t>(r) * width);
+  }
   return ordered;
 }
 

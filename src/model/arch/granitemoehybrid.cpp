@@ -41,6 +41,8 @@ ModelSpec granitemoehybrid(Source& source) {
   Decoder d =
       read_granite(source, {.keys = {.intermediate = "shared_intermediate_size"},
                             .names = {.mlp = "shared_mlp", .down = "output_linear", .gate_up = "input_linear"}});
+  // GGUF files have the gate alone.
+  if (source.has_module(source.stored(layer_name(d, 0, "shared_mlp.gate_proj")))) d.names.gate_up.clear();
   if (keys.string_or("position_embedding_type", "nope") != "rope") d.ropes.clear();
   if (keys.string_or("normalization_function", "rmsnorm") != "rmsnorm") {
     keys.refuse("normalization_function", "rmsnorm");

@@ -29,7 +29,7 @@ MambaSpec mixer(const Source& source, Keys& keys, const Decoder& d, const std::s
   spec.b = part(x, "_b", rank + 2 * states, rank, states, channels, false);
   spec.c = part(x, "_c", rank + 2 * states, rank + states, states, channels, false);
   spec.dt = source.linear(module + ".dt_proj", channels, rank, true);
-  spec.a_log = source.tensor(module + ".A_log", {channels, states});
+  spec.a_log = decays(source, module, {channels, states});
   spec.d = source.tensor(module + ".D", {channels});
   spec.out = source.linear(module + ".out_proj", d.hidden, channels, bias);
   return spec;

@@ -7,16 +7,8 @@ namespace {
 ModelSpec qwen3_5(Source& source, const QwenHybrid& hybrid,
                   const std::function<FeedForwardSpec(const std::string& module)>& feed_forward) {
   const Decoder& d = hybrid.decoder;
-  const int64_t q = hybrid.key_heads * hybrid.key_dim, v = hybrid.value_heads * hybrid.value_dim;
   const auto projections = [&](const std::string& module, DeltaNetSpec& spec) {
-    const std::string qkv = module + ".in_proj_qkv";
-    const auto part = [&](const char* alone, int64_t first, int64_t rows) {
-      return source.linear_part(qkv, {.stored = 2 * q + v, .first = first}, module + "." + alone, rows, d.hidden);
-    };
-    spec.q = part("in_proj_q", 0, q);
-    spec.k = part("in_proj_k", q, q);
-    spec.v = part("in_proj_v", 2 * q, v);
-    spec.z = source.linear(module + ".in_proj_z", v, d.hidden);
+    read_separate_projections(source, hybrid, module, spec);
     spec.b = source.linear(module + ".in_proj_b", hybrid.value_heads, d.hidden);
     spec.a = source.linear(module + ".in_proj_a", hybrid.value_heads, d.hidden);
   };

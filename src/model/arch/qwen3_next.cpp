@@ -3,7 +3,8 @@
 namespace assay::arch {
 
 /// Linear attention in three layers of four, a mixture with a gated shared expert in all. The linear layers'
-/// projections are stored for each key head: q, k, the v and z of its value heads; their b and a.
+/// projections are stored for each key head: q, k, the v and z of its value heads; their b and a. GGUF files have the
+/// former as Qwen3.5 does.
 ModelSpec qwen3_next(Source& source) {
   Keys& keys = source.keys;
   const QwenHybrid hybrid = read_qwen_hybrid(source, true);
@@ -20,10 +21,14 @@ ModelSpec qwen3_next(Source& source) {
       const Rows rows{.stored = keys_of * every, .first = first, .run = run, .stride = every};
       return source.linear_part(whole, rows, module + "." + alone, keys_of * run, d.hidden);
     };
-    spec.q = part("in_proj_qkvz", "in_proj_q", 0, q, stride);
-    spec.k = part("in_proj_qkvz", "in_proj_k", q, q, stride);
-    spec.v = part("in_proj_qkvz", "in_proj_v", 2 * q, v, stride);
-    spec.z = part("in_proj_qkvz", "in_proj_z", 2 * q + v, v, stride);
+    if (source.has_module(source.stored(module + ".in_proj_qkv"))) {
+      read_separate_projections(source, hybrid, module, spec);
+    } else {
+      spec.q = part("in_proj_qkvz", "in_proj_q", 0, q, stride);
+      spec.k = part("in_proj_qkvz", "in_proj_k", q, q, stride);
+      spec.v = part("in_proj_qkvz", "in_proj_v", 2 * q, v, stride);
+      spec.z = part("in_proj_qkvz", "in_proj_z", 2 * q + v, v, stride);
+    }
     spec.b = part("in_proj_ba", "in_proj_b", 0, group, 2 * group);
     spec.a = part("in_proj_ba", "in_proj_a", group, group, 2 * group);
   };

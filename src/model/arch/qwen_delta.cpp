@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include "model/arch/state_space.h"
+
 namespace assay {
 
 namespace {
@@ -69,7 +71,7 @@ DeltaNetSpec delta_net(const Source& source, const QwenHybrid& hybrid, const std
   spec.conv.channels = 2 * hybrid.key_heads * hybrid.key_dim + width;
   spec.conv.kernel = hybrid.kernel;
   spec.conv.weight = source.tensor(module + ".conv1d.weight", {spec.conv.channels, 1, hybrid.kernel});
-  spec.a_log = source.tensor(module + ".A_log", {heads});
+  spec.a_log = decays(source, module, {heads});
   spec.dt_bias = source.tensor(module + ".dt_bias", {heads});
   spec.norm = source.norm(module + ".norm", hybrid.value_dim, {.eps = d.norm.eps});
   spec.out = source.linear(module + ".out_proj", d.hidden, width);
@@ -78,6 +80,20 @@ DeltaNetSpec delta_net(const Source& source, const QwenHybrid& hybrid, const std
   spec.key_dim = hybrid.key_dim;
   spec.value_dim = hybrid.value_dim;
   return spec;
+}
+
+void read_separate_projections(const Source& source, const QwenHybrid& hybrid, const std::string& module,
+                               DeltaNetSpec& spec) {
+  const int64_t hidden = hybrid.decoder.hidden;
+  const int64_t q = hybrid.key_heads * hybrid.key_dim, v = hybrid.value_heads * hybrid.value_dim;
+  const auto part = [&](const char* alone, int64_t first, int64_t rows) {
+    return source.linear_part(module + ".in_proj_qkv", {.stored = 2 * q + v, .first = first}, module + "." + alone,
+                              rows, hidden);
+  };
+  spec.q = part("in_proj_q", 0, q);
+  spec.k = part("in_proj_k", q, q);
+  spec.v = part("in_proj_v", 2 * q, v);
+  spec.z = source.linear(module + ".in_proj_z", v, hidden);
 }
 
 MoeShape read_qwen_experts(Keys& keys) {

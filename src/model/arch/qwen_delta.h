@@ -17,6 +17,9 @@ QwenHybrid read_qwen_hybrid(Source& source, bool dense);
 AttentionSpec gated_attention(const Source& source, const Decoder& decoder, int64_t layer);
 /// Everything but the projections of x.
 DeltaNetSpec delta_net(const Source& source, const QwenHybrid& hybrid, const std::string& module);
+/// q, k and v of one module one after the other, and z of its own.
+void read_separate_projections(const Source& source, const QwenHybrid& hybrid, const std::string& module,
+                               DeltaNetSpec& spec);
 /// A mixture with one gated shared expert, where `experts_key` is.
 MoeShape read_qwen_experts(Keys& keys);
 

@@ -50,6 +50,11 @@ Mamba2Shape read_mamba2(Keys& keys, const Mamba2Keys& names, int64_t width) {
   return shape;
 }
 
+std::string decays(const Source& source, const std::string& module, const std::vector<int64_t>& shape) {
+  const std::string plain = module + ".A";
+  return source.tensor(source.has_module(source.stored(plain)) ? plain : module + ".A_log", shape);
+}
+
 ConvSpec conv1d(const Source& source, const std::string& module, int64_t channels, int64_t kernel, bool bias) {
   ConvSpec conv;
   conv.channels = channels;
@@ -77,7 +82,7 @@ Mamba2Spec mamba2(const Source& source, const Decoder& d, const std::string& mod
   spec.dt = next("_dt", shape.heads);
   spec.out = source.linear(module + ".out_proj", d.hidden, width, shape.out_bias);
   spec.conv = conv1d(source, module + ".conv1d", width + 2 * state, shape.kernel, shape.conv_bias);
-  spec.a_log = source.tensor(module + ".A_log", {shape.heads});
+  spec.a_log = decays(source, module, {shape.heads});
   spec.dt_bias = source.tensor(module + ".dt_bias", {shape.heads});
   spec.d = source.tensor(module + ".D", {shape.heads});
   spec.heads = shape.heads;

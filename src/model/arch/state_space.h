@@ -24,6 +24,8 @@ Mamba2Spec mamba2(const Source& source, const Decoder& decoder, const std::strin
 /// Defaults of models that are nothing but layers of state spaces.
 DecoderDefaults mamba_defaults(Keys& keys);
 
+/// A_log below `module`, or A, which is what GGUF files store.
+std::string decays(const Source& source, const std::string& module, const std::vector<int64_t>& shape);
 /// conv1d below `module`.
 ConvSpec conv1d(const Source& source, const std::string& module, int64_t channels, int64_t kernel, bool bias);
 /// The size of a convolution's kernel.
