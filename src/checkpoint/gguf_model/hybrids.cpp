@@ -295,10 +295,11 @@ void finish_granite_hybrid(Config& config) {
   const bool rope = config.metadata.boolean_or(config.key("rope.scaling.finetuned"), false);
   config.json["position_embedding_type"] = rope ? "rope" : "nope";
   tell_layers_by(config, "ssm_a", "mamba", "attention");
-  const int64_t experts = config.integer_or("expert_count", 0);
-  config.json["num_local_experts"] = experts;
+  config.json["num_local_experts"] = config.integer_or("expert_count", 0);
   config.copy("expert_used_count", "num_experts_per_tok");
-  config.copy(experts > 0 ? "expert_shared_feed_forward_length" : "feed_forward_length", "shared_intermediate_size");
+  for (const char* size : {"feed_forward_length", "expert_shared_feed_forward_length"}) {
+    config.copy(size, "shared_intermediate_size");
+  }
 }
 constexpr Name kGraniteHybrid[] = {
     {"ssm_in", "mamba.in_proj"},
