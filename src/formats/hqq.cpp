@@ -29,7 +29,7 @@ constexpr Packing kPackings[] = {
     {3, "3bit_32", 3, 10, 4}, {1.58, "2bit_u8", 2, 4, 1}, {2, "2bit_u8", 2, 4, 1}, {1, "1bit_u8", 1, 8, 1},
 };
 constexpr int64_t kLongestText = 64;
-constexpr int64_t kStripe = 1 << 14;
+constexpr int64_t kStripe = 1 << 14;  // groups whose parameters are in memory at a time
 
 /// A number that stands in a tensor of its own.
 double read_number(const Module& module, const char* suffix) {
@@ -157,13 +157,20 @@ void Hqq::apply_runs(int64_t first, int64_t count, float* w) const {
 }
 
 void Hqq::apply_stripes(int64_t first, int64_t count, float* w) const {
-  for (int64_t n = first; n < first + count;) {
-    const int64_t group = n % groups_, run = std::min({groups_ - group, first + count - n, kStripe});
-    const std::vector<float> scales = read_qparams(*scale_, group, run);
-    const std::vector<float> zeros = read_qparams(*zero_, group, run);
-    float* out = w + (n - first);
-    for (int64_t i = 0; i < run; ++i) out[i] = (out[i] - zeros[i]) * scales[i];
-    n += run;
+  const int64_t end = first + count, cycle = first / groups_ * groups_;
+  for (int64_t group = 0; group < groups_; group += kStripe) {
+    const int64_t run = std::min(kStripe, groups_ - group);
+    std::vector<float> scales, zeros;  // of these groups, read if any of their codes is wanted
+    for (int64_t n = cycle + group; n < end; n += groups_) {
+      const int64_t from = std::max(n, first), to = std::min(n + run, end);
+      if (from >= to) continue;
+      if (scales.empty()) {
+        scales = read_qparams(*scale_, group, run);
+        zeros = read_qparams(*zero_, group, run);
+      }
+      float* out = w + (from - first);
+      for (int64_t i = from - n; i < to - n; ++i, ++out) *out = (*out - zeros[i]) * scales[i];
+    }
   }
 }
 
