@@ -187,32 +187,34 @@ std::vector<int32_t> Vptq::stored_columns() const {
 }
 
 /// The rows [vector_row * v, + v) of the stored columns behind the outliers, [in - no, v].
+template <int kLength>
 void Vptq::read_vectors(const Tables& tables, int64_t vector_row, float* vectors) const {
+  const int64_t length = kLength > 0 ? kLength : vector_;
   const int64_t width = indices_->shape[2];
   const int bits = main_bits_ + residual_bits_;
   const uint64_t mask = (uint64_t{1} << bits) - 1, main_mask = (uint64_t{1} << main_bits_) - 1;
   for (int64_t g = 0; g < groups_; ++g) {
     const auto words =
         read_elements<uint32_t>(module_.checkpoint(), *indices_, (g * indices_->shape[1] + vector_row) * width, width);
-    const float* centroids = tables.centroids.data() + (g << main_bits_) * vector_;
-    const float* residuals = tables.residuals.data() + (g << residual_bits_) * vector_;
-    for (int64_t i = 0; i < group_; ++i, vectors += vector_) {
+    const float* centroids = tables.centroids.data() + (g << main_bits_) * length;
+    const float* residuals = tables.residuals.data() + (g << residual_bits_) * length;
+    for (int64_t i = 0; i < group_; ++i, vectors += length) {
       const int64_t bit = i * bits, word = bit / 32;
       uint64_t window = words[word];
       if (bit % 32 + bits > 32) window |= static_cast<uint64_t>(words[word + 1]) << 32;
       const uint64_t entry = window >> bit % 32 & mask;
-      const float* main = centroids + static_cast<int64_t>(entry & main_mask) * vector_;
+      const float* main = centroids + static_cast<int64_t>(entry & main_mask) * length;
       if (residual_bits_ == 0) {
-        std::copy_n(main, vector_, vectors);
+        std::copy_n(main, length, vectors);
         continue;
       }
-      const float* residual = residuals + static_cast<int64_t>(entry >> main_bits_) * vector_;
-      for (int64_t r = 0; r < vector_; ++r) vectors[r] = main[r] + residual[r];
+      const float* residual = residuals + static_cast<int64_t>(entry >> main_bits_) * length;
+      for (int64_t r = 0; r < length; ++r) vectors[r] = main[r] + residual[r];
     }
   }
 }
 
-/// The outlier columns of one row, [no].
+/// The outlier columns of one row, [no], `vector_` apart.
 void Vptq::place_outliers(const Tables& tables, int64_t row, float* w) const {
   const auto indices =
       read_elements<uint16_t>(module_.checkpoint(), *outlier_indices_, row / outlier_vector_ * outliers_, outliers_);
@@ -222,20 +224,25 @@ void Vptq::place_outliers(const Tables& tables, int64_t row, float* w) const {
       fail("{}: {}[0, {}, {}] is {}; expected a centroid from 0 to {}. The checkpoint is damaged", name(),
            outlier_indices_->name, row / outlier_vector_, i, indices[i], count - 1);
     }
-    w[i] = tables.outlier_centroids[indices[i] * outlier_vector_ + row % outlier_vector_];
+    w[i * vector_] = tables.outlier_centroids[indices[i] * outlier_vector_ + row % outlier_vector_];
   }
 }
 
 void Vptq::decode(int64_t begin, int64_t end, float* out) const {
   const Tables tables(*this);
-  std::vector<float> vectors((cols_ - outliers_) * vector_), stored(cols_);
+  const auto read = vector_ == 8   ? &Vptq::read_vectors<8>
+                    : vector_ == 4 ? &Vptq::read_vectors<4>
+                                   : &Vptq::read_vectors<0>;
+  std::vector<float> stored(cols_ * vector_);  // [cols, v]
   int64_t loaded = -1;
   for (int64_t row = begin; row < end; ++row, out += cols_) {
-    if (row / vector_ != loaded) read_vectors(tables, loaded = row / vector_, vectors.data());
-    if (outliers_ > 0) place_outliers(tables, row, stored.data());
-    const float* vector = vectors.data() + row % vector_;
-    for (int64_t j = outliers_; j < cols_; ++j, vector += vector_) stored[j] = *vector;
-    for (int64_t c = 0; c < cols_; ++c) out[c] = stored[tables.column[c]];
+    if (row / vector_ != loaded) {
+      loaded = row / vector_;
+      (this->*read)(tables, loaded, stored.data() + outliers_ * vector_);
+    }
+    float* of_row = stored.data() + row % vector_;
+    if (outliers_ > 0) place_outliers(tables, row, of_row);
+    for (int64_t c = 0; c < cols_; ++c) out[c] = of_row[tables.column[c] * vector_];
     if (!scale_) continue;
     for (int64_t c = 0; c < cols_; ++c) out[c] = out[c] * tables.scale[c] + tables.bias[c];
   }

@@ -38,6 +38,8 @@ class Vptq : public StoredWeight {
   struct Tables;
   void find_columns(const Settings& settings);
   std::vector<int32_t> stored_columns() const;
+  /// kLength: of the vectors, or 0 for any.
+  template <int kLength>
   void read_vectors(const Tables& tables, int64_t vector_row, float* vectors) const;
   void place_outliers(const Tables& tables, int64_t row, float* w) const;
 
