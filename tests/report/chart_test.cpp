@@ -350,5 +350,13 @@ TEST(InlineSvg, EscapesNamesAndHasTooltips) {
   test::expect_contains(svg, "<title>AWQ &lt;script&gt;");
 }
 
+TEST(Drawing, WidthOfATextIsThatOfItsPartsWhateverFontsShowThem) {
+  const TextStyle style;
+  const double words = text_width("Q4 ", style), han = text_width("\u91cf\u5b50", style);
+  EXPECT_GT(han, 0);
+  EXPECT_NEAR(text_width("Q4 \u91cf\u5b50", style), words + han, 1e-9);
+  EXPECT_EQ(text_width("", style), 0);
+}
+
 }  // namespace
 }  // namespace assay

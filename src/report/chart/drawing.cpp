@@ -60,10 +60,13 @@ double text_width(const std::string& text, const TextStyle& style) {
     cairo_surface_destroy(surface);
     return out;
   }();
-  select_font(context.get(), style);
-  cairo_text_extents_t extents;
-  cairo_text_extents(context.get(), drawable(text).c_str(), &extents);
-  return extents.x_advance;
+  double width = 0;
+  for_each_font(context.get(), drawable(text), style, [&](const std::string& part) {
+    cairo_text_extents_t extents;
+    cairo_text_extents(context.get(), part.c_str(), &extents);
+    width += extents.x_advance;
+  });
+  return width;
 }
 
 std::string drawable(const std::string& text) {

@@ -91,7 +91,6 @@ class Painter {
     cairo_new_path(c_);
   }
   void text(const Shape& shape) {
-    select_font(c_, shape.style);
     set(shape.color);
     const double width = text_width(shape.text, shape.style);
     const double before = shape.style.anchor == Anchor::start    ? 0
@@ -101,7 +100,7 @@ class Painter {
     cairo_translate(c_, shape.points[0].x, shape.points[0].y);
     if (shape.style.upwards) cairo_rotate(c_, -M_PI / 2);
     cairo_move_to(c_, -before, 0);
-    cairo_show_text(c_, shape.text.c_str());
+    for_each_font(c_, shape.text, shape.style, [&](const std::string& part) { cairo_show_text(c_, part.c_str()); });
     cairo_restore(c_);
     cairo_new_path(c_);
   }

@@ -49,6 +49,7 @@ mark{background:color-mix(in srgb,var(--s1) 55%,transparent);color:inherit;borde
 dl{display:grid;grid-template-columns:minmax(130px,230px) 1fr;gap:4px 18px;margin:0} dt{color:var(--subtitle)} dd{margin:0;overflow-wrap:anywhere}
 @media(max-width:700px){header,main,footer{padding-left:12px;padding-right:12px}h1{font-size:21px}
 .chart .wide{display:none}.chart .narrow{display:block}.name{max-width:17ch}th,td{padding:5px 7px}dl{grid-template-columns:1fr}dt{margin-top:6px}}
+@media(pointer:coarse){button,select{min-height:42px;padding:8px 14px}details summary{padding:9px 0}table.sortable th{padding-top:11px;padding-bottom:11px}}
 @media print{#theme{display:none}.scroll{max-height:none;overflow:visible}}
 )css";
 
@@ -118,7 +119,7 @@ if(data){
     view.replaceChildren(...model.view.map(token=>{
       const span=el('span','tok',token[0].replace(/\n/g,'↵\n'));
       span.style.setProperty('--w',shade(token[1])+'%');span.tabIndex=0;
-      span.onmouseenter=span.onfocus=()=>show(span,token,model);span.onmouseleave=span.onblur=hide;
+      span.onmouseenter=span.onfocus=span.onclick=()=>show(span,token,model);span.onmouseleave=span.onblur=hide;
       return span;
     }));
     worst.replaceChildren(...model.worst.map(w=>{
@@ -128,6 +129,7 @@ if(data){
     }));
   };
   pick.onchange=draw;addEventListener('scroll',hide,true);draw();
+  addEventListener('click',e=>{if(!e.target.closest('.tok'))hide();});  // a finger leaves nothing
 }
 )js";
 
