@@ -224,6 +224,7 @@ void Benchmark::finish(std::span<Waiting> ready) {
 
 void Benchmark::add(size_t index, ModelResult result) {
   if (!result.ok()) {
+    if (result.role == ModelRole::reference && !reference_) reference_error_ = ": " + result.error;
     console_.error(fmt::format("{}: {}", result.label, result.error));
   } else {
     for (const std::string& note : result.measured->notes) console_.note(fmt::format("{}: {}", result.label, note));
@@ -328,15 +329,22 @@ void Benchmark::compare_with_logits(const std::filesystem::path& path) {
 
 const Reference& Benchmark::reference() {
   if (!reference_) reference_ = references_.find(reference_key_);
-  if (!reference_) {
-    if (reference_key_.empty()) fail("the reference {} could not be run", reference_entry_->label);
-    console_.say("Running the reference again: {}", reference_entry_->label);
+  if (!reference_ && reference_error_.empty()) run_reference_again();
+  if (!reference_) fail("the reference {} could not be run{}", reference_entry_->label, reference_error_);
+  return *reference_;
+}
+
+void Benchmark::run_reference_again() {
+  if (reference_key_.empty()) return;
+  console_.say("Running the reference again: {}", reference_entry_->label);
+  try {
     const OpenedModel model(reference_entry_->model_dir.front(), options_);
     Evaluation evaluation = run_blocks(model, *reference_entry_);
     Evaluation* const alone = &evaluation;
     run_heads({&alone, 1});
+  } catch (const Error& e) {
+    reference_error_ = fmt::format(": {}", e.what());
   }
-  return *reference_;
 }
 
 void Benchmark::keep_reference(const Reference::Content& content) {

@@ -73,6 +73,7 @@ class Benchmark {
   Comparison compare(const OpenModel& model, const EvalResult& evaluated);
   /// The reference's kept run; runs it where it is not there.
   const Reference& reference();
+  void run_reference_again();
   void keep_reference(const Reference::Content& content);
   bool compared(const ModelEntry& entry) const { return from_logits_ || (reference_entry_ && !entry.reference); }
   /// What decides how its weights and activations are read.
@@ -92,6 +93,7 @@ class Benchmark {
   bool from_logits_ = false;
   std::string reference_label_, reference_key_, reference_content_;
   std::optional<Reference> reference_;
+  std::string reference_error_;  ///< why there is none, from a colon on
   std::string kept_note_;
   std::vector<Waiting> waiting_;
   size_t models_ = 0;           ///< of the run

@@ -37,11 +37,11 @@ uint64_t bytes_of(const fs::path& folder) {
 }  // namespace
 
 ReferenceStore::ReferenceStore(fs::path folder, uint64_t max_bytes, Console& console)
-    : folder_(std::move(folder)), max_bytes_(max_bytes), temporary_(folder_.empty()), console_(console) {}
+    : folder_(std::move(folder)), max_bytes_(max_bytes), console_(console) {}
 
 ReferenceStore::~ReferenceStore() {
   std::error_code ignored;
-  if (temporary_ && !folder_.empty()) fs::remove_all(folder_, ignored);
+  if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
 }
 
 fs::path ReferenceStore::path_of(const std::string& key) const {
@@ -69,15 +69,27 @@ std::optional<Reference> ReferenceStore::find(const std::string& key) {
 
 Reference ReferenceStore::keep(const std::string& key, const Reference::Content& content,
                                const std::function<void(double)>& progress) {
-  if (folder_.empty()) folder_ = temporary_folder();
-  const fs::path path = path_of(key);
+  if (!folder_.empty()) {
+    try {
+      return write(path_of(key), key, content, progress);
+    } catch (const Error& e) {
+      console_.note(fmt::format("the reference is kept for this run only: {}", e.what()));
+    }
+  }
+  if (temporary_.empty()) temporary_ = temporary_folder();
+  Reference::write(temporary_ / "reference", content, progress);
+  return Reference::open(temporary_ / "reference");
+}
+
+Reference ReferenceStore::write(const fs::path& path, const std::string& key, const Reference::Content& content,
+                                const std::function<void(double)>& progress) {
   std::error_code error;
   fs::remove_all(path, error);
   Reference::write(path, content, progress);
   Reference reference = Reference::open(path);
   const Json seal = {{"key", key}, {"content", reference.content_hash()}};
   write_atomically(path / kSeal, seal.dump(1) + "\n");
-  if (!temporary_) make_room(path);
+  make_room(path);
   return reference;
 }
 

@@ -352,6 +352,28 @@ TEST_F(WithReference, WithoutACacheNothingIsLeftBehind) {
   EXPECT_TRUE(fs::is_empty(temporary));
 }
 
+TEST_F(WithReference, WhereTheCacheCannotTakeTheReferenceTheRunGoesOn) {
+  const std::vector<double> first = klds();
+  fs::remove_all(dir_ / "cache");
+  fs::create_directories(dir_ / "cache/assay");
+  test::write_text(dir_ / "cache/assay/references", "a file where the folder should be");
+  EXPECT_EQ(klds(), first);
+  EXPECT_TRUE(said("kept for this run only"));
+}
+
+TEST_F(WithReference, AReferenceThatCannotBeRunIsNotTriedForEachModel) {
+  Json reference = entry("reference", base());
+  reference["out_logits"] = "logits";
+  const std::string models = models_file("models.json", {reference, entry("nvfp4", test::test_data() / "nvfp4"),
+                                                         entry("w4a16", test::test_data() / "w4a16")});
+  setenv("TMPDIR", (dir_ / "gone").c_str(), 1);
+  const Outcome o = run({"compare", "-d", data(1), "-m", models, "--no-cache"});
+  unsetenv("TMPDIR");
+  EXPECT_EQ(o.status, 2);
+  expect_mentions(o.err, "w4a16: the reference reference could not be run: ");
+  EXPECT_EQ(o.out.find("Running the reference again"), std::string::npos) << o.out;
+}
+
 TEST_F(WithReference, ADamagedReferenceIsMadeAnew) {
   klds({"-mask", "w4a16"});
   const std::vector<fs::path> known = results();
