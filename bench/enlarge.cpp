@@ -1,6 +1,7 @@
 #include "enlarge.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -180,6 +181,26 @@ void pad_groups(const StoredTensor& tensor, const std::string& suffix, const Qua
   }
 }
 
+/// VPTQ's vectors of rows may be padded, and its outlier columns stay as many as they are.
+int64_t outliers_in(const Json& layer) {
+  return std::max(layer.value("outlier_size", int64_t{0}), int64_t{0});
+}
+bool of_vectors(const QuantConfig& quant, const StoredWeight& weight, const std::string& suffix, Size to,
+                std::vector<int64_t>& shape) {
+  if (quant.method() != "vptq" || !suffix.ends_with("indices")) return false;
+  const Json& layer = quant.json()["config_for_layers"][weight.name()];
+  const bool outlier = suffix == ".outlier_indices";
+  const int64_t vector = layer["vector_lens"][outlier ? 0 : 1];
+  shape[1] = (to.rows + vector - 1) / vector;
+  if (outlier) return true;
+  const auto bits = [&](const char* key) {
+    return std::bit_width(static_cast<uint64_t>(std::max(layer[key][1].get<int64_t>(), int64_t{1}))) - 1;
+  };
+  const int64_t group = (to.cols - outliers_in(layer)) / shape[0];
+  shape[2] = (group * (bits("num_centroids") + bits("num_res_centroids")) + 31) / 32;
+  return true;
+}
+
 /// VPTQ's config has the sizes of every module, torchao's metadata its blocks.
 void rewrite_sizes(const StoredWeight& weight, Size to, Json& config, Json& metadata) {
   const std::string key = weight.name() + ".weight";
@@ -196,7 +217,7 @@ void rewrite_sizes(const StoredWeight& weight, Size to, Json& config, Json& meta
   Json& layer = (*section)["config_for_layers"][weight.name()];
   layer["in_features"] = to.cols;
   layer["out_features"] = to.rows;
-  layer["group_size"] = to.cols / layer.value("group_num", int64_t{1});
+  layer["group_size"] = (to.cols - outliers_in(layer)) / layer.value("group_num", int64_t{1});
 }
 
 void write_file(const fs::path& path, const Json& header, const std::vector<std::vector<std::byte>>& parts) {
@@ -234,7 +255,8 @@ void enlarge(const Checkpoint& checkpoint, const QuantConfig& quant, const Store
     std::vector<int64_t> shape = tensor->shape;
     if (!rewrite(*tensor, suffix, from, to, groups, data, shape)) {
       const std::vector<Sample> seen = samples(checkpoint, quant, weight, *tensor);
-      for (size_t axis = 0; axis < shape.size() && grows(suffix); ++axis) {
+      const bool counted = of_vectors(quant, weight, suffix, to, shape);
+      for (size_t axis = 0; axis < shape.size() && grows(suffix) && !counted; ++axis) {
         if (shape[axis] != 1) shape[axis] = enlarged(seen, axis, to);
       }
       if (quant.method() == "hqq") shape = of_groups(checkpoint, weight, *tensor, to);
