@@ -176,12 +176,19 @@ TextTable table_of(const std::vector<Column>& columns, const std::vector<Line>& 
   return table;
 }
 
+/// How far the errors can be trusted, where that is not far.
+std::string clusters_note(const Result& result) {
+  const int64_t count = cluster_count(result);
+  if (count == 1) return " (only 1: no error can be known)";
+  return few_clusters(result) ? fmt::format(" (only {}: rough)", count) : "";
+}
+
 /// What the numbers are about, so that a copied table says it.
 std::string caption(const Result& result) {
   const DataRecord& data = result.data;
-  std::string text = fmt::format("{}, {} × {} tokens, stride {}; ± one standard error, clustered by {}{}\n",
-                                 data.dataset, data.rows, data.length, data.stride, data.clusters,
-                                 few_clusters(result) ? fmt::format(" (only {}: rough)", cluster_count(result)) : "");
+  std::string text =
+      fmt::format("{}, {} × {} tokens, stride {}; ± one standard error, clustered by {}{}\n", data.dataset, data.rows,
+                  data.length, data.stride, data.clusters, clusters_note(result));
   if (result.models.empty()) return text;
   const ModelResult& any = result.models.front();
   return text +
@@ -216,8 +223,9 @@ std::string ties(const Result& result, const std::vector<Line>& lines) {
       labels += (count++ > 0 ? ", " : "") + line.model().label;
     }
     if (count > 1)
-      text += fmt::format("={}: {} are indistinguishable in {} (paired 95% interval covers zero)\n", place, labels,
-                          any_kld(result) ? "KLD" : "perplexity");
+      text += fmt::format(
+          "={}: {} are indistinguishable in {} ({})\n", place, labels, any_kld(result) ? "KLD" : "perplexity",
+          cluster_count(result) == 1 ? "one cluster leaves no interval" : "paired 95% interval covers zero");
   }
   return text;
 }
