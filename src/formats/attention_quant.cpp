@@ -2,6 +2,7 @@
 #include "formats/format.h"
 #include "formats/gguf/runtime.h"
 #include "formats/modelopt/config.h"
+#include "formats/quark/config.h"
 
 namespace assay {
 
@@ -10,6 +11,7 @@ AttentionQuant open_attention_quant(const Checkpoint& checkpoint, const QuantCon
   const Module attention(checkpoint, config, module);
   if (config.method() == compressed_tensors::kMethod) return compressed_tensors::attention_quant(attention);
   if (config.method() == modelopt::kMethod) return modelopt::attention_quant(attention);
+  if (config.method() == quark::kMethod) return quark::attention_quant(attention);
   if (config.method() == gguf::kMethod) return gguf::attention_quant();
   return {};
 }

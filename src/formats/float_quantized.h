@@ -7,10 +7,11 @@ namespace assay {
 
 // FP8 as compressed-tensors stores it ("float-quantized", or "naive-quantized" where only weights are quantized).
 //
-//   weight        F8_E4M3  [out, in]
-//   weight_scale  float    [1] | [out, 1] | [out, in / g] | [ceil(out / r), ceil(in / c)]
+//   weight             F8_E4M3  [out, in]
+//   weight_scale       float    [1] | [out, 1] | [out, in / g] | [ceil(out / r), ceil(in / c)]
+//   weight_zero_point  F8_E4M3  as weight_scale; asymmetric schemes only, which hardly anybody makes
 //
-//   W = e4m3(code) * scale
+//   W = (e4m3(code) - zero) * scale
 //
 // The strategy of the config says which of the shapes it is; the last blocks of a block grid may be partial.
 class FloatQuantized : public compressed_tensors::Weight {
@@ -25,10 +26,12 @@ class FloatQuantized : public compressed_tensors::Weight {
     require_config(true, 8);
     init(codes_->shape[0], codes_->shape[1], kInfo.name);
     scales_ = float_scale_grid();
+    if (args() && !args()->symmetric) zeros_ = byte_zero_points(scales_, DType::F8_E4M3);
   }
 
   void decode(int64_t begin, int64_t end, float* out) const override {
-    const ScaleGrid::Rows scales = scales_.read(module_, begin, end);
+    ScaleGrid::Rows scales = scales_.read(module_, begin, end);
+    if (zeros_) read_byte_zero_points(*zeros_, scales);
     for_rows(module_.checkpoint(), *codes_, cols_, begin, end, [&](int64_t row, const uint8_t* codes) {
       float* w = out + (row - begin) * cols_;
       unpack_e4m3(codes, cols_, w);
@@ -38,6 +41,7 @@ class FloatQuantized : public compressed_tensors::Weight {
 
  private:
   const StoredTensor* codes_;
+  const StoredTensor* zeros_ = nullptr;  // or null
   ScaleGrid scales_;
 };
 

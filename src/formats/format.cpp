@@ -147,6 +147,14 @@ std::vector<const StoredTensor*> Module::tensors() const {
 }
 
 void Module::refuse(const std::string& message) const {
+  throw Error(picture(message));
+}
+
+void Module::cannot_emulate(const std::string& message) const {
+  throw CannotEmulate(picture(message));
+}
+
+std::string Module::picture(const std::string& message) const {
   std::string text = fmt::format("{}: {}\n  stored:", name_, message);
   for (const StoredTensor* tensor : tensors()) {
     text += fmt::format("\n    {} {}", tensor->name, tensor->describe());
@@ -160,7 +168,7 @@ void Module::refuse(const std::string& message) const {
     if (section.size() > kShownConfig) section = section.substr(0, kShownConfig) + "...";
     text += fmt::format("quant_method {}: {}", printable(config_->method()), section);
   }
-  throw Error(text);
+  return text;
 }
 
 const StoredTensor& Module::expect(std::string_view suffix, std::initializer_list<DType> dtypes,

@@ -10,10 +10,17 @@
 #include <typeindex>
 #include <vector>
 
+#include "base/error.h"
 #include "checkpoint/checkpoint.h"
 #include "formats/shared/activation.h"
 
 namespace assay {
+
+/// A checkpoint is fine but declares a quantization of activations that is not known.
+class CannotEmulate : public Error {
+ public:
+  using Error::Error;
+};
 
 /// What a stored tensor contributes to its weight; storage is reported by these.
 /// Everything from `bias` on is stored with the module but is not needed to reconstruct the weight.
@@ -106,17 +113,35 @@ class Module {
 
   /// Error: "<module>: <message>" followed by all stored tensors with dtype and shape and the config that applies.
   [[noreturn]] void refuse(const std::string& message) const;
+  /// CannotEmulate with the same picture.
+  [[noreturn]] void cannot_emulate(const std::string& message) const;
   /// Refuses unless the tensor has this dtype (one of) and shape; -1 in `shape` matches any size.
   const StoredTensor& expect(std::string_view suffix, std::initializer_list<DType> dtypes,
                              const std::vector<int64_t>& shape) const;
 
  private:
+  std::string picture(const std::string& message) const;
+
   const Checkpoint* checkpoint_;
   const QuantConfig* config_;
   std::string name_;
   Kind kind_;
   std::optional<Size> wanted_;
 };
+
+/// What `make` returns. Where it throws CannotEmulate, a quantization that says so to who wants to emulate it: the
+/// weights can be inspected, exported and measured all the same.
+template <class Make>
+ActivationQuant declared_quant(Make&& make) {
+  try {
+    return make();
+  } catch (const CannotEmulate& e) {
+    ActivationQuant quant;
+    quant.element = ActivationQuant::Element::other;
+    quant.refusal = e.what();
+    return quant;
+  }
+}
 
 /// One stored tensor of a weight and what it is for.
 struct StoredPart {

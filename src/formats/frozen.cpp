@@ -31,7 +31,6 @@ Frozen::Frozen(const Module& module) : Weight(module) {
   } else {
     module.refuse(fmt::format("cannot quantize to {}", scheme->describe()));
   }
-  if (scheme->scale_dtype.ends_with("uint8")) module.refuse("MX weights that are not compressed yet are not supported");
   init(weight_->shape[0], weight_->shape[1], kInfo.name);
   const StoredTensor& scale = module.at("weight_scale");
   if (module.has("weight_global_scale")) {

@@ -9,7 +9,7 @@ namespace assay {
 //
 //   weight_packed        U8      [out, in / 2]   column 2k in the low nibble, 2k + 1 in the high one
 //   weight_scale         F8_E4M3 [out, in / 16]
-//   weight_global_scale  F32     [1]             a divisor, about 448 * 6 / amax
+//   weight_global_scale  F32     [1]             a divisor, about 448 * 6 / amax; not where the strategy is "group"
 //
 //   W = e2m1(code) * (scale / global), in float32, the quotient first.
 //
@@ -33,12 +33,13 @@ class Nvfp4Pack : public compressed_tensors::Weight {
     init(codes_->shape[0], codes_->shape[1] * 2, kInfo.name);
     const StoredTensor& scale = module.expect("weight_scale", {DType::F8_E4M3}, {rows_, -1});
     scales_ = ScaleGrid(module, scale, DType::F8_E4M3, rows_, cols_, 1, kGroup);
-    global_ = &global_scale();
+    const bool one_level = args() && args()->strategy == compressed_tensors::QuantArgs::Strategy::group;
+    if (!one_level || module.has("weight_global_scale")) global_ = &global_scale();
   }
 
   void decode(int64_t begin, int64_t end, float* out) const override {
     ScaleGrid::Rows scales = scales_.read(module_, begin, end);
-    divide_by_global(*global_, scales);
+    if (global_) divide_by_global(*global_, scales);
     for_rows(module_.checkpoint(), *codes_, cols_ / 2, begin, end, [&](int64_t row, const uint8_t* codes) {
       float* w = out + (row - begin) * cols_;
       unpack_e2m1(codes, cols_, w);
@@ -48,7 +49,7 @@ class Nvfp4Pack : public compressed_tensors::Weight {
 
  private:
   const StoredTensor* codes_;
-  const StoredTensor* global_;
+  const StoredTensor* global_ = nullptr;  // or null
   ScaleGrid scales_;
 };
 

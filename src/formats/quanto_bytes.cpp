@@ -35,6 +35,10 @@ QuantoBytes::QuantoBytes(const Module& module) : CodedWeight(module, "") {
   format_ = fmt::format("{}/{}", quanto::kMethod, name);
   set_float_scales(module.at("weight._scale"), 1, cols_);
   parts_ = quanto::parts_of(module);
+  const auto& config = module.config().parsed<quanto::Config>();
+  if (module.kind() == Module::Kind::embedding) return;
+  input_quant_ = declared_quant([&] { return config.activations_of(module, "input_scale"); });
+  output_quant_ = declared_quant([&] { return config.activations_of(module, "output_scale"); });
 }
 
 }  // namespace assay

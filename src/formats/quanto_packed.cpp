@@ -37,6 +37,10 @@ QuantoPacked::QuantoPacked(const Module& module) : StoredWeight(module) {
   shifts_ = ScaleGrid(module, shift, shift.dtype, group_rows, group_size_, 1, group_size_);
   is_offset_ = is_float(shift.dtype);
   parts_ = quanto::parts_of(module);
+  const auto& config = module.config().parsed<quanto::Config>();
+  if (module.kind() == Module::Kind::embedding) return;
+  input_quant_ = declared_quant([&] { return config.activations_of(module, "input_scale"); });
+  output_quant_ = declared_quant([&] { return config.activations_of(module, "output_scale"); });
 }
 
 void QuantoPacked::decode(int64_t begin, int64_t end, float* out) const {

@@ -15,8 +15,7 @@ TorchaoInt4::TorchaoInt4(const Module& module) : Weight(module) {
   const std::vector<int64_t> shape = {cols_ / group_size_, rows_};
   scale_ = &module.expect("_weight_scale", {DType::F32, DType::BF16, DType::F16}, shape);
   zeros_ = &module.expect("_weight_zero_point", {DType::F32, DType::BF16, DType::F16}, shape);
-  if (const StoredTensor* scale = find_part("act_pre_scale")) set_column_scale(*scale);
-  require_plain_inputs();
+  finish();
 }
 
 ScaleGrid::Rows TorchaoInt4::read_scales(int64_t begin, int64_t end) const {

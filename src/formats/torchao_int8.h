@@ -7,14 +7,12 @@ namespace assay {
 //
 //   _weight_qdata       I8     [out, in]
 //   _weight_scale       float  [out / R, in / C]     `block_size` [R, C] of the metadata; [1, in]: one a row
-//   _weight_zero_point  I8     as _weight_scale
+//   _weight_zero_point  I8     as _weight_scale; a float of Intx tensors that were trained
+//   _weight_act_pre_scale  float  [in]               of the input; may be absent
 //
-//   W = (q - z) * scale
+//   W = (q - z) * scale [* act_pre_scale[column]]
 //
-// Inputs, for each token, where the metadata asks for it:
-//   act_quant_kwargs (symmetric, PerRow):  s = max(amax / 127.5, 2^-23), x^ = clamp(round(x * (1 / s))) * s
-//   int8_asym_per_token:  s = max(spread / 255, 2^-23), z = clamp(-128 - round(min / s)),
-//                         x^ = (clamp(round(x * (1 / s)) + z) - z) * s
+// Inputs: see torchao/inputs.h.
 class TorchaoInt8 : public torchao::Weight {
  public:
   static constexpr FormatInfo kInfo{"Int8Tensor, IntxUnpackedToInt8Tensor", "torchao", "8",
@@ -28,7 +26,6 @@ class TorchaoInt8 : public torchao::Weight {
 
  private:
   ScaleGrid::Rows read_scales(int64_t begin, int64_t end) const override;
-  void set_input_quant();
 
   const StoredTensor* zeros_ = nullptr;  // or null
 };

@@ -12,7 +12,7 @@ namespace assay {
 //
 //   W = e2m1(code) * (scale * per_tensor_scale), the product of the scales first
 //
-// Quantized inputs of this type are not emulated.
+// Inputs: see torchao/inputs.h.
 class TorchaoNvfp4 : public torchao::Weight {
  public:
   static constexpr FormatInfo kInfo{
@@ -24,7 +24,7 @@ class TorchaoNvfp4 : public torchao::Weight {
   explicit TorchaoNvfp4(const Module& module) : Weight(module), global_(find_part("per_tensor_scale")) {
     set_codes(module.expect("_weight_qdata", {DType::U8}, {-1, -1}), row_codes::e2m1());
     set_row_scales(DType::F8_E4M3);
-    require_plain_inputs();
+    finish();
   }
 
  private:

@@ -27,10 +27,10 @@ Attention::Attention(RunContext& context, const AttentionSpec& spec) : spec_(&sp
   const AttentionQuant quant = open_attention_quant(*model.checkpoint, *model.quant, spec.module);
   if (quant.q_transform) q_heads_.transform = store.transform(*quant.q_transform);
   if (quant.k_transform) k_heads_.transform = store.transform(*quant.k_transform);
-  if (as_deployed) q_heads_.quant = quant.q;
+  if (as_deployed) q_heads_.quant = emulated(quant.q);
   if (as_deployed && context.options.kv_cache) {
-    k_heads_.quant = quant.k;
-    v_quant_ = quant.v;
+    k_heads_.quant = emulated(quant.k);
+    v_quant_ = emulated(quant.v);
   }
 }
 

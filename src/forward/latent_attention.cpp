@@ -23,7 +23,7 @@ LatentAttention::LatentAttention(RunContext& context, const LatentAttentionSpec&
   if (quant.q_transform || quant.k_transform) {
     fail("{}: rotated queries and keys are not known for latent attention", spec.module);
   }
-  if (as_deployed && context.options.kv_cache) cache_quant_ = quant.k;
+  if (as_deployed && context.options.kv_cache) cache_quant_ = emulated(quant.k);
 }
 
 /// x [rows * heads_per_row, rope_dim]

@@ -92,7 +92,7 @@ Matrix Workspace::get(const std::string& purpose, int64_t rows, int64_t cols) {
 
 LinearInput::LinearInput(WeightStore& store, const StoredWeight& stored, bool as_deployed) {
   if (stored.input_transform()) transform_ = store.transform(*stored.input_transform());
-  if (as_deployed) quant_ = stored.input_quant();
+  if (as_deployed) quant_ = emulated(stored.input_quant());
 }
 
 Matrix LinearInput::apply(Device& device, Workspace& workspace, const std::string& purpose, Matrix x,
@@ -115,7 +115,7 @@ Linear::Linear(WeightStore& store, const LinearSpec& spec, bool as_deployed) {
   bias_ = store.bias(spec);
   multiplier_ = static_cast<float>(spec.multiplier);
   if (stored.output_transform()) output_transform_ = store.transform(*stored.output_transform());
-  if (as_deployed) output_quant_ = stored.output_quant();
+  if (as_deployed) output_quant_ = emulated(stored.output_quant());
 }
 
 void Linear::apply(Device& device, Workspace& workspace, Matrix x, Matrix y, bool accumulate) const {

@@ -37,12 +37,16 @@ std::string element_of(const ActivationQuant& quant) {
       return "none";
     case ActivationQuant::Element::e4m3:
       return "E4M3";
+    case ActivationQuant::Element::e5m2:
+      return "E5M2";
     case ActivationQuant::Element::e2m1:
       return "E2M1";
     case ActivationQuant::Element::f16:
       return "float16";
     case ActivationQuant::Element::bf16:
       return "bfloat16";
+    case ActivationQuant::Element::other:
+      return "of a kind that cannot be emulated";
     case ActivationQuant::Element::integer:
       break;
   }
@@ -53,7 +57,9 @@ std::string element_of(const ActivationQuant& quant) {
 
 std::string describe(const ActivationQuant& quant) {
   std::string text = element_of(quant);
-  const bool scaled = quant.element != ActivationQuant::Element::f16 && quant.element != ActivationQuant::Element::bf16;
+  const bool scaled = quant.element != ActivationQuant::Element::f16 &&
+                      quant.element != ActivationQuant::Element::bf16 &&
+                      quant.element != ActivationQuant::Element::other;
   if (!quant.active() || !scaled) return text;
   switch (quant.scope) {
     case ActivationQuant::Scope::tensor:
@@ -76,13 +82,16 @@ std::string describe(const ActivationQuant& quant) {
       break;
     case ActivationQuant::ScaleRule::nvfp4:
     case ActivationQuant::ScaleRule::nvfp4_multiply:
+    case ActivationQuant::ScaleRule::nvfp4_inverse:
       text += " (NVFP4)";
       break;
     case ActivationQuant::ScaleRule::power_of_two:
       text += quant.group_size == 32 ? " (MX)" : ", a power of two";
       break;
     case ActivationQuant::ScaleRule::mx:
+    case ActivationQuant::ScaleRule::mx_even:
     case ActivationQuant::ScaleRule::mx_floor:
+    case ActivationQuant::ScaleRule::mx_ceil:
       text += " (MX)";
       break;
     case ActivationQuant::ScaleRule::e5m3:

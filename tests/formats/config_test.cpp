@@ -79,6 +79,13 @@ TEST(CompressedTensorsConfig, MissingKeysMeanTheirDefaults) {
   EXPECT_EQ(QuantArgs(JsonObject(rows, "t")).strategy, QuantArgs::Strategy::channel);
 }
 
+TEST(CompressedTensorsConfig, NamesAreTakenInAnyCase) {
+  const Json json = parse_json(R"({"type":"FLOAT","strategy":"Channel"})", "t");
+  const QuantArgs args{JsonObject(json, "t")};
+  EXPECT_TRUE(args.is_float);
+  EXPECT_EQ(args.strategy, QuantArgs::Strategy::channel);
+}
+
 TEST(CompressedTensorsConfig, BlocksAreAListOrAText) {
   const Json list = parse_json(R"({"strategy":"block","block_structure":[96,64]})", "t");
   const Json text = parse_json(R"({"strategy":"block","block_structure":"96x64"})", "t");

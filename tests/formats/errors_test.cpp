@@ -296,17 +296,26 @@ TEST(FormatErrors, RefuseActivationSchemesThatCannotBeEmulated) {
   SafetensorsWriter writer;
   writer.fill<uint8_t>("a.up_proj.weight", DType::F8_E4M3, {4, 32}, 0x38);
   writer.fill<uint16_t>("a.up_proj.weight_scale", DType::BF16, {4, 1}, test::bf16(1));
+  const auto config = [](const char* input) {
+    return one_group(kFp8Rows, fmt::format(R"(,"input_activations":{})", input));
+  };
+  // Weights are whole, so that only who wants to emulate is refused.
   const auto error = [&](const char* input) {
-    return open_error(one_group(kFp8Rows, fmt::format(R"(,"input_activations":{})", input)), writer);
+    const MadeCheckpoint made(config(input), writer);
+    EXPECT_EQ(made.decode("a.up_proj").size(), 4u * 32);
+    const ActivationQuant quant = made.open("a.up_proj")->input_quant();
+    EXPECT_TRUE(quant.active());
+    return error_of([&] { emulated(quant); });
   };
   expect_says(error(R"({"num_bits":8,"type":"float","strategy":"tensor","dynamic":true})"),
-              {"cannot emulate", "tensor"});
+              {"a.up_proj", "cannot emulate", "tensor", "--activations none"});
   expect_says(error(R"({"num_bits":6,"type":"float","strategy":"token","dynamic":true})"), {"cannot emulate", "6-bit"});
   expect_says(error(R"({"num_bits":8,"type":"float","strategy":"group","group_size":24,"dynamic":true})"),
               {"cannot emulate", "do not divide 32 columns"});
-  expect_says(error(R"({"num_bits":8,"type":"float","strategy":"tensor"})"), {"a.up_proj.input_scale is missing"});
+  constexpr const char* kStatic = R"({"num_bits":8,"type":"float","strategy":"tensor"})";
+  expect_says(open_error(config(kStatic), writer), {"a.up_proj.input_scale is missing"});
   writer.fill<uint16_t>("a.up_proj.input_scale", DType::BF16, {1}, test::bf16(0));
-  expect_says(error(R"({"num_bits":8,"type":"float","strategy":"tensor"})"), {"input_scale[0] is 0", "positive"});
+  expect_says(open_error(config(kStatic), writer), {"input_scale[0] is 0", "positive"});
 }
 
 }  // namespace

@@ -314,10 +314,15 @@ TEST(Torchao, SwizzledScalesComeBackInOrder) {
   expect_error(kTorchao, swizzled(512), {"expected 1024 scales", "found F8_E8M0 [512]"});
 }
 
-SafetensorsWriter torchao_int8(const std::string& description, const std::string& type = "Int8Tensor") {
+SafetensorsWriter int8_tensors() {
   SafetensorsWriter writer;
   writer.add<int8_t>("a.up_proj._weight_qdata", DType::I8, {1, 2}, {-128, 127});
   writer.fill<float>("a.up_proj._weight_scale", DType::F32, {1, 1}, 2);
+  return writer;
+}
+
+SafetensorsWriter torchao_int8(const std::string& description, const std::string& type = "Int8Tensor") {
+  SafetensorsWriter writer = int8_tensors();
   writer.describe("a.up_proj.weight", R"({"_type":")" + type + R"(","_data":)" + description + "}");
   return writer;
 }
@@ -328,13 +333,140 @@ TEST(Torchao, DamageIsNamed) {
   expect_error(kTorchao, torchao_int8(R"({"block_size":[1,2]})", "Int4PreshuffledTensor"),
                {"Int4PreshuffledTensor", "are not supported", "Int8Tensor"});
   SafetensorsWriter zeros = torchao_int8(R"({"block_size":[1,2]})");
-  zeros.fill<float>("a.up_proj._weight_zero_point", DType::F32, {1, 1}, 0);
-  expect_error(kTorchao, zeros, {"_weight_zero_point", "expected I8", "found F32 [1, 1]"});
-  for (const char* description :
-       {R"({})", R"({"block_size":[0,2]})", R"({"block_size":[1,2],"activation_quantization":"int2"})"}) {
+  zeros.fill<int32_t>("a.up_proj._weight_zero_point", DType::I32, {1, 1}, 0);
+  expect_error(kTorchao, zeros, {"_weight_zero_point", "expected I8", "found I32 [1, 1]"});
+  for (const char* description : {R"({})", R"({"block_size":[0,2]})"}) {
     const MadeCheckpoint made(kTorchao, torchao_int8(description));
     EXPECT_THROW(made.open(kName), Error) << description;
   }
+}
+
+/// The inputs of a weight [1, 2] whose description says so.
+ActivationQuant torchao_inputs(const std::string& kwargs, const std::string& settings,
+                               SafetensorsWriter writer = int8_tensors()) {
+  writer.describe("a.up_proj.weight",
+                  fmt::format(R"({{"_type":"Int8Tensor","_data":{{"block_size":[1,2],"act_quant_kwargs":)"
+                              R"({{"_type":"QuantizeTensorTo{}Kwargs","_data":{{{}}}}}}}}})",
+                              kwargs, settings));
+  const MadeCheckpoint made(kTorchao, writer);
+  return made.open(kName)->input_quant();
+}
+
+constexpr const char* kPerRow = R"("granularity":{"_type":"PerRow","_data":{"dim":-1}})";
+constexpr const char* kPerTensor = R"("granularity":{"_type":"PerTensor","_data":{}})";
+
+std::string typed(const char* key, const char* value) {
+  return fmt::format(R"("{}":{{"_type":"torch.dtype","_data":"{}"}})", key, value);
+}
+
+TEST(Torchao, Int8InputsMayBeOfFewerBitsOrStatic) {
+  const std::string symmetric = typed("mapping_type", "SYMMETRIC"), asymmetric = typed("mapping_type", "ASYMMETRIC");
+  const auto reduced = torchao_inputs("Int8", fmt::format(R"({},{},"reduce_range":true)", kPerRow, symmetric));
+  EXPECT_EQ(quantized(reduced, {63.5f, -63.5f}), (std::vector<float>{63, -64}));
+  const auto spread = torchao_inputs("Int8", fmt::format("{},{}", kPerRow, asymmetric));
+  EXPECT_EQ(quantized(spread, {-100, 155}), (std::vector<float>{-100, 155}));
+  SafetensorsWriter writer = int8_tensors();
+  writer.fill<float>("a.up_proj._weight_act_quant_scale", DType::F32, {1, 1}, 0.5f);
+  writer.fill<int8_t>("a.up_proj._weight_act_quant_zero_point", DType::I8, {1, 1}, -100);
+  const auto fixed = torchao_inputs("Int8", fmt::format("{},{}", kPerTensor, asymmetric), writer);
+  EXPECT_EQ(quantized(fixed, {-20, 1.2f}), (std::vector<float>{-14, 1}));
+}
+
+TEST(Torchao, Float8InputsAreScaledByRowOrBlockWithinBounds) {
+  const std::string e4m3 = typed("float8_dtype", "float8_e4m3fn"), e5m2 = typed("float8_dtype", "float8_e5m2");
+  const auto bounded =
+      torchao_inputs("Float8", fmt::format(R"({},{},"hp_value_lb":224,"hp_value_ub":448)", kPerRow, e4m3));
+  EXPECT_EQ(quantized(bounded, {896, 1.06f}), (std::vector<float>{448, 1}));
+  EXPECT_EQ(quantized(bounded, {112, 0}), (std::vector<float>{112, 0}));
+  EXPECT_EQ(quantized(torchao_inputs("Float8", fmt::format("{},{}", kPerRow, e5m2)), {57344, 4.4f}),
+            (std::vector<float>{57344, 4}));
+  const auto block =
+      torchao_inputs("Float8", R"("granularity":{"_type":"PerBlock","_data":{"block_size":[1,1]}},)" + e4m3);
+  EXPECT_EQ(block.group_size, 1);
+  const auto tensor = torchao_inputs("Float8", fmt::format("{},{}", kPerTensor, e4m3));
+  EXPECT_EQ(tensor.element, ActivationQuant::Element::other);
+  EXPECT_NE(tensor.refusal.find("PerTensor"), std::string::npos);
+}
+
+TEST(Torchao, MxScalesFollowTheirMode) {
+  const auto inputs = [](const char* mode, const char* element) {
+    return torchao_inputs(
+        "MX", fmt::format(R"({},{},"block_size":32)", typed("elem_dtype", element), typed("scaling_mode", mode)));
+  };
+  // 7 and 7.5 under scales of 1, 2 or, where the magnitude is rounded to E2M1 first, of 1 up to a mantissa of 1.75.
+  EXPECT_EQ(quantized(inputs("FLOOR", "float4_e2m1fn_x2"), {7.5f, 1}), (std::vector<float>{6, 1}));
+  EXPECT_EQ(quantized(inputs("EVEN", "float4_e2m1fn_x2"), {6.9f, 0.5f}), (std::vector<float>{6, 0.5f}));
+  EXPECT_EQ(quantized(inputs("EVEN", "float4_e2m1fn_x2"), {7, 0.5f}), (std::vector<float>{8, 0}));
+  EXPECT_EQ(quantized(inputs("CEIL", "float4_e2m1fn_x2"), {4.1f, 0.5f}), (std::vector<float>{4, 0}));
+  EXPECT_EQ(quantized(inputs("RCEIL", "float4_e2m1fn_x2"), {6.1f, 3}), (std::vector<float>{6, 3}));
+  EXPECT_EQ(quantized(inputs("EVEN", "float8_e4m3fn"), {500, 1}), (std::vector<float>{512, 1}));
+  EXPECT_EQ(quantized(inputs("FLOOR", "float8_e5m2"), {65000, 1}), (std::vector<float>{57344, 1}));
+}
+
+TEST(Torchao, Nvfp4InputsHaveOneLevelOfScalesOrTwo) {
+  EXPECT_EQ(quantized(torchao_inputs("NVFP4", R"("block_size":16)"), {12, 1.2f}), (std::vector<float>{12, 1}));
+  // The least scale is 2^-6.
+  EXPECT_EQ(quantized(torchao_inputs("NVFP4", R"("block_size":16)"), {0x1p-7f, 0}), (std::vector<float>{0x1p-7f, 0}));
+  SafetensorsWriter writer = int8_tensors();
+  writer.fill<float>("a.up_proj._weight_act_per_tensor_scale", DType::F32, {}, 0x1p-3f);
+  EXPECT_EQ(quantized(torchao_inputs("NVFP4", R"("block_size":16)", writer), {0x1p-7f, 0x1p-10f}),
+            (std::vector<float>{0x1p-7f, 0x1p-10f}));
+  EXPECT_EQ(torchao_inputs("NVFP4", R"("use_dynamic_per_tensor_scale":true)").element, ActivationQuant::Element::other);
+}
+
+TEST(Torchao, TheScaleOfInputsIsTakenIntoTheWeights) {
+  SafetensorsWriter writer = int8_tensors();
+  writer.add<float>("a.up_proj._weight_act_pre_scale", DType::F32, {2}, {0.5f, 4});
+  const auto inputs = torchao_inputs("Int8", fmt::format("{},{}", kPerRow, typed("mapping_type", "SYMMETRIC")), writer);
+  writer.describe("a.up_proj.weight", R"({"_type":"Int8Tensor","_data":{"block_size":[1,2]}})");
+  EXPECT_EQ(decode(kTorchao, writer), (std::vector<float>{-128, 1016}));
+  EXPECT_EQ(quantized(inputs, {100, 31.875f}), (std::vector<float>{100, 31.75f}));
+}
+
+/// Int4TilePackedTo4dTensor [9, 40] in two tiles of 8 rows by 128 columns: code (r + 3c) % 16, groups of 64 columns.
+SafetensorsWriter int4_tiles(const char* shape = "[9,40]") {
+  std::vector<int32_t> words(2 * 32 * 4);
+  for (int r = 0; r < 9; ++r) {
+    for (int c = 0; c < 40; ++c) {
+      const int half = c % 16 / 2, nibble = c / 16 % 2 * 2 + half / 4 + 4 * (c % 2);
+      words[(r / 8 * 32 + r % 8 * 4 + half % 4) * 4 + c / 32] |=
+          static_cast<int32_t>(static_cast<uint32_t>((r + 3 * c) % 16) << 4 * nibble);
+    }
+  }
+  SafetensorsWriter writer;
+  writer.add<int32_t>("a.up_proj._weight_qdata", DType::I32, {2, 1, 32, 4}, words);
+  std::vector<float> pairs;
+  for (int r = 0; r < 2 * 16; ++r) pairs.insert(pairs.end(), {static_cast<float>(r + 1), -0.5f});
+  writer.add<float>("a.up_proj._weight_scale_and_zero", DType::F32, {2, 16, 2}, pairs);
+  writer.describe(
+      "a.up_proj.weight",
+      fmt::format(R"({{"_type":"Int4TilePackedTo4dTensor","_data":{{"block_size":[1,64],"shape":{}}}}})", shape));
+  return writer;
+}
+
+TEST(Torchao, TilesOfTensorCoresComeBackInOrder) {
+  const std::vector<float> w = decode(kTorchao, int4_tiles());
+  for (int r = 0; r < 9; ++r) {
+    for (int c = 0; c < 40; ++c) {
+      EXPECT_EQ(w[r * 40 + c], static_cast<float>(((r + 3 * c) % 16 - 8) * (r + 1)) - 0.5f) << r << ' ' << c;
+    }
+  }
+  expect_error(kTorchao, int4_tiles("[9,129]"), {"shape says [9, 129]", "cover 128 columns"});
+  expect_error(kTorchao, int4_tiles("[40,9]"), {"shape says [40, 9]"});
+  expect_error(kTorchao, int4_tiles("[9]"), {"shape", "two numbers"});
+}
+
+TEST(Torchao, SixBitFloatsTakeAByteEach) {
+  const auto weight = [](const char* element) {
+    SafetensorsWriter writer;
+    writer.add<uint8_t>("a.up_proj._weight_qdata", DType::U8, {1, 3}, {0x1F, 0x20, 0x04});
+    writer.fill<uint8_t>("a.up_proj._weight_scale", DType::F8_E8M0, {1, 1}, 128);
+    writer.describe("a.up_proj.weight",
+                    fmt::format(R"({{"_type":"MXTensor","_data":{{"block_size":32,"elem_dtype":"{}"}}}})", element));
+    return decode(kTorchao, writer);
+  };
+  EXPECT_EQ(weight("fp6_e3m2"), (std::vector<float>{56, 0, 0.5f}));
+  EXPECT_EQ(weight("fp6_e2m3"), (std::vector<float>{15, 0, 1}));
 }
 
 TEST(Torchao, AsymmetricInputsKeepTheirExtremes) {
@@ -374,6 +506,24 @@ TEST(Quanto, AnIntegerShiftIsAZeroPoint) {
   EXPECT_THROW(open_sized(made, 4, 2), Error);
 }
 
+TEST(Quanto, InputsAndOutputsHaveStaticScales) {
+  SafetensorsWriter writer = ones({2, 2}, "a.up_proj.weight._data");
+  writer.fill<float>("a.up_proj.weight._scale", DType::F32, {2, 1}, 1);
+  expect_error(quanto("qfloat8", "qint8"), writer, {"a.up_proj.input_scale is missing"});
+  writer.fill<float>("a.up_proj.input_scale", DType::F32, {}, 0.5f);
+  writer.fill<float>("a.up_proj.output_scale", DType::F32, {}, 2);
+  const auto inputs = [&](const char* type) {
+    const MadeCheckpoint made(quanto("qfloat8", type), writer);
+    return made.open(kName)->input_quant();
+  };
+  EXPECT_EQ(quantized(inputs("qint8"), {100, 0.7f}), (std::vector<float>{63.5f, 0.5f}));
+  EXPECT_EQ(quantized(inputs("qfloat8"), {1000, 0.53f}), (std::vector<float>{224, 0.5f}));
+  EXPECT_EQ(quantized(inputs("qfloat8_e5m2"), {1000, 0.55f}), (std::vector<float>{1024, 0.5f}));
+  EXPECT_EQ(inputs("qint4").element, ActivationQuant::Element::other);
+  const MadeCheckpoint made(quanto("qfloat8", "qint8"), writer);
+  EXPECT_EQ(made.open(kName)->output_quant().scale, std::vector<float>{2});
+}
+
 TEST(Quanto, DamageIsNamed) {
   expect_error(quanto("qint4"), quanto_int4(), {"a.up_proj.weight._shift is missing"});
   SafetensorsWriter writer = quanto_int4();
@@ -382,7 +532,6 @@ TEST(Quanto, DamageIsNamed) {
   expect_error(quanto("qint2"), writer, {"expected [1, group size]", "found U8 [2, 2]"});
   expect_error(quanto("qint8"), writer, {"qint8", "qint4 and qint2 are"});
   expect_error(quanto("none"), writer, {"quanto_qmap.json does not quantize this module"});
-  expect_error(quanto("qint4", "qint8"), writer, {"cannot emulate activations", "qint8"});
   SafetensorsWriter bytes = ones({2, 2}, "a.up_proj.weight._data");
   bytes.fill<float>("a.up_proj.weight._scale", DType::F32, {2, 1}, 1);
   expect_error(quanto("qint8"), bytes, {"weight._data", "expected I8", "found F8_E4M3 [2, 2]"});

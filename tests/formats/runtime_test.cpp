@@ -190,12 +190,51 @@ TEST(Attention, QuantizesQueriesOnlyWhereTheirScaleIsStored) {
   EXPECT_EQ(open_attention_quant(with.checkpoint(), with.config(), "l.self_attn").q.scale, std::vector<float>{4});
 }
 
-TEST(Attention, RefusesDynamicCaches) {
+TEST(Attention, RefusesToEmulateDynamicCaches) {
   SafetensorsWriter writer;
   writer.fill<float>("a.k_scale", DType::F32, {1}, 2);
+  writer.fill<float>("a.v_scale", DType::F32, {1}, 2);
   const MadeCheckpoint made(kCache + std::string(R"({"num_bits":8,"type":"float","strategy":"token","dynamic":true}})"),
                             writer);
-  EXPECT_THROW(open_attention_quant(made.checkpoint(), made.config(), "a"), Error);
+  const AttentionQuant quant = open_attention_quant(made.checkpoint(), made.config(), "a");
+  EXPECT_TRUE(quant.k.active());
+  EXPECT_THROW(emulated(quant.k), Error);
+}
+
+TEST(Attention, TakesTheCacheOfQuarkFromTheOutputsOfKeysAndValues) {
+  SafetensorsWriter writer;
+  writer.fill<float>("a.k_proj.output_scale", DType::F32, {}, 2);
+  writer.fill<float>("a.v_proj.output_scale", DType::F32, {}, 4);
+  const MadeCheckpoint made(
+      R"({"quant_method":"quark","layer_quant_config":{"*k_proj":{"output_tensors":{"dtype":"fp8_e4m3",)"
+      R"("qscheme":"per_tensor"}},"*v_proj":{"output_tensors":{"dtype":"int8","qscheme":"per_tensor"}}}})",
+      writer);
+  const AttentionQuant quant = open_attention_quant(made.checkpoint(), made.config(), "a");
+  EXPECT_EQ(quant.k.scale, std::vector<float>{2});
+  EXPECT_THROW(emulated(quant.v), Error);
+  EXPECT_EQ(quant.parts.size(), 2u);
+}
+
+TEST(FloatQuantized, MayHaveZeroPoints) {
+  SafetensorsWriter writer;
+  writer.add<uint8_t>("m.weight", DType::F8_E4M3, {2, 1}, {0x38, 0x40});  // 1, 2
+  writer.add<float>("m.weight_scale", DType::F32, {2, 1}, {2, 3});
+  const std::string scheme = one_group(R"({"num_bits":8,"type":"float","strategy":"channel","symmetric":false})");
+  EXPECT_THROW(MadeCheckpoint(scheme, writer).open("m"), Error);
+  writer.add<uint8_t>("m.weight_zero_point", DType::F8_E4M3, {2, 1}, {0xB8, 0x38});  // -1, 1
+  EXPECT_EQ(MadeCheckpoint(scheme, writer).decode("m"), (std::vector<float>{4, 3}));
+}
+
+TEST(Nvfp4, HasNoGlobalScaleUnderTheStrategyGroup) {
+  SafetensorsWriter writer;
+  writer.fill<uint8_t>("m.weight_packed", DType::U8, {1, 8}, 0x42);  // 1, 2
+  writer.fill<uint8_t>("m.weight_scale", DType::F8_E4M3, {1, 1}, 0x40);
+  const auto scheme = [](const char* strategy) {
+    return one_group(fmt::format(R"({{"num_bits":4,"type":"float","group_size":16,"strategy":"{}"}})", strategy));
+  };
+  EXPECT_THROW(MadeCheckpoint(scheme("tensor_group"), writer).open("m"), Error);
+  const std::vector<float> w = MadeCheckpoint(scheme("group"), writer).decode("m");
+  EXPECT_EQ((std::vector<float>{w[0], w[1]}), (std::vector<float>{2, 4}));
 }
 
 TEST(Frozen, QuantizesTheStoredWeight) {
@@ -218,6 +257,8 @@ TEST(Frozen, RoundsFloatsOnTheirGrid) {
   EXPECT_EQ(fp4.decode("m"), (std::vector<float>{2, -6, 12, 0}));
   const MadeCheckpoint fp8(one_group(R"({"num_bits":8,"type":"float","strategy":"channel"})"), writer);
   EXPECT_EQ(fp8.decode("m"), (std::vector<float>{2.25f, -5, 96, 0.3125f}));
+  const char* mx = R"({"num_bits":4,"type":"float","strategy":"group","group_size":4,"scale_dtype":"torch.uint8"})";
+  EXPECT_EQ(MadeCheckpoint(one_group(mx), writer).decode("m"), (std::vector<float>{2, -6, 12, 0}));
 }
 
 TEST(Dense, ReadsStackedExpertsAsRows) {

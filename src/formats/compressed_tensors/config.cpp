@@ -1,6 +1,7 @@
 #include "formats/compressed_tensors/config.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <tuple>
@@ -21,11 +22,17 @@ constexpr std::pair<const char*, Strategy> kStrategies[] = {
 
 constexpr const char* kLocations[] = {"weight_input", "weight_output", "input", "output", "q_attn", "k_cache"};
 
+/// Names are taken in any case, as the tool does it.
+std::string lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
 Strategy parse_strategy(const JsonObject& json, int64_t group_size) {
   if (!json.has("strategy")) {
     return group_size > 0 ? Strategy::group : group_size == -1 ? Strategy::channel : Strategy::tensor;
   }
-  const std::string text = json.string("strategy");
+  const std::string text = lower(json.string("strategy"));
   for (const auto& [name, strategy] : kStrategies) {
     if (text == name) return strategy;
   }
@@ -83,7 +90,7 @@ QuantArgs::QuantArgs(const JsonObject& json) : where(json.where()) {
   const int64_t stored_bits = json.integer_or("num_bits", 8);
   if (stored_bits < 1 || stored_bits > 16) json.refuse("num_bits", "1 to 16");
   bits = static_cast<int>(stored_bits);
-  const std::string type = json.string_or("type", "int");
+  const std::string type = lower(json.string_or("type", "int"));
   if (type != "int" && type != "float") json.refuse("type", "\"int\" or \"float\"");
   is_float = type == "float";
   symmetric = json.boolean_or("symmetric", true);

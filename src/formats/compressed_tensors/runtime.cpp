@@ -15,7 +15,7 @@ using Strategy = QuantArgs::Strategy;
 using Dynamic = QuantArgs::Dynamic;
 
 [[noreturn]] void cannot_emulate(const Module& module, const QuantArgs& args, const std::string& why) {
-  module.refuse(fmt::format("{}: cannot emulate {} ({})", args.where, args.describe(), why));
+  module.cannot_emulate(fmt::format("{}: cannot emulate {} ({})", args.where, args.describe(), why));
 }
 
 /// The scales stored under a name: all finite and positive, since values are divided by them.
@@ -174,10 +174,12 @@ Runtime runtime_of(const Module& module, const Group* group, int64_t rows, int64
   const bool embedding = module.kind() == Module::Kind::embedding;
   const Subject subject{module.name(), embedding ? "Embedding" : "Linear"};
   // The input of an embedding is a token id.
-  if (group && group->inputs && !embedding) runtime.input = activation_quant(module, *group->inputs, "input", cols);
+  if (group && group->inputs && !embedding) {
+    runtime.input = declared_quant([&] { return activation_quant(module, *group->inputs, "input", cols); });
+  }
   if (group && group->outputs) {
     const int64_t width = embedding ? cols : rows;
-    runtime.output = activation_quant(module, *group->outputs, "output", width);
+    runtime.output = declared_quant([&] { return activation_quant(module, *group->outputs, "output", width); });
   }
   if (!embedding) runtime.input_transform = transform_at(module, subject, "input", cols);
   runtime.output_transform = transform_at(module, subject, "output", embedding ? cols : rows);
@@ -230,12 +232,12 @@ AttentionQuant attention_quant(const Module& attention) {
         attention.refuse(fmt::format("{}: {} declared, but {}.{}_scale is not stored", cache->where, cache->describe(),
                                      attention.name(), which));
       }
-      *target = attention_operand(attention, *cache, *scale);
+      *target = declared_quant([&] { return attention_operand(attention, *cache, *scale); });
     }
   }
   // The tool can declare this without having stored a scale; nothing can be computed for q then.
   const StoredTensor* q_scale = own ? attention.find("q_scale") : nullptr;
-  if (q_scale) quant.q = attention_operand(attention, *group->inputs, *q_scale);
+  if (q_scale) quant.q = declared_quant([&] { return attention_operand(attention, *group->inputs, *q_scale); });
 
   quant.q_transform = transform_at(attention, subject, "q_attn", 0);
   quant.k_transform = transform_at(attention, subject, "k_cache", 0);

@@ -12,7 +12,7 @@ struct Runtime {
   std::optional<OnlineTransform> input_transform, output_transform;
 };
 
-/// `group`: the group whose activation schemes apply, or null. Error for what cannot be emulated.
+/// `group`: the group whose activation schemes apply, or null.
 Runtime runtime_of(const Module& module, const Group* group, int64_t rows, int64_t cols);
 
 /// The part of a name after the module's, for tensors of compressed-tensors modules.

@@ -97,23 +97,23 @@ void Weight::divide_by_global(const StoredTensor& global, ScaleGrid::Rows& scale
   }
 }
 
-const StoredTensor* Weight::byte_zero_points(const ScaleGrid& scales) const {
+const StoredTensor* Weight::byte_zero_points(const ScaleGrid& scales, DType type) const {
   const StoredTensor* zeros = module_.find("weight_zero_point");
   if (!zeros) {
     if (args() && !args()->symmetric) module_.refuse("an asymmetric scheme, but weight_zero_point is not stored");
     return nullptr;
   }
-  if (zeros->dtype != DType::I8 || zeros->elements() != scales.grid_rows() * scales.grid_cols()) {
-    module_.refuse(fmt::format("{}: expected I8 [{}, {}], one for each scale, found {}", zeros->name,
+  if (zeros->dtype != type || zeros->elements() != scales.grid_rows() * scales.grid_cols()) {
+    module_.refuse(fmt::format("{}: expected {} [{}, {}], one for each scale, found {}", zeros->name, name_of(type),
                                scales.grid_rows(), scales.grid_cols(), zeros->describe()));
   }
   return zeros;
 }
 
 void Weight::read_byte_zero_points(const StoredTensor& zeros, ScaleGrid::Rows& scales) const {
-  const auto values = read_elements<int8_t>(module_.checkpoint(), zeros, scales.first_grid_row * scales.grid_cols,
-                                            scales.grid_rows * scales.grid_cols);
-  scales.zeros.assign(values.begin(), values.end());
+  const int64_t first = scales.first_grid_row * scales.grid_cols;
+  scales.zeros = read_values(module_.checkpoint(), zeros, zeros.dtype, first, scales.grid_rows * scales.grid_cols);
+  require_finite(module_, zeros, scales.zeros, first, scales.grid_cols);
 }
 
 }  // namespace assay::compressed_tensors

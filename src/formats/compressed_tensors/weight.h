@@ -36,8 +36,8 @@ class Weight : public StoredWeight {
   const StoredTensor& global_scale() const;
   void divide_by_global(const StoredTensor& global, ScaleGrid::Rows& scales) const;
 
-  /// "weight_zero_point" as signed bytes, one for each scale; null where the scheme is symmetric and none is stored.
-  const StoredTensor* byte_zero_points(const ScaleGrid& scales) const;
+  /// "weight_zero_point" as bytes, one for each scale; null where the scheme is symmetric and none is stored.
+  const StoredTensor* byte_zero_points(const ScaleGrid& scales, DType type = DType::I8) const;
   void read_byte_zero_points(const StoredTensor& zeros, ScaleGrid::Rows& scales) const;
 
  private:

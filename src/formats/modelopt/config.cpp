@@ -35,15 +35,12 @@ Config::Config(const QuantConfig& config) {
       layers_[name] = layer.string_or("quant_algo", "");
     }
   }
-  const std::string cache = json.string_or("kv_cache_quant_algo", "");
-  if (!cache.empty() && cache != "FP8" && cache != "NONE") {
-    json.refuse("kv_cache_quant_algo", "\"FP8\" (the only one that can be emulated)");
-  }
-  has_kv_cache_ = cache == "FP8";
-  if (const auto scheme = json.object_if("kv_cache_scheme")) {
-    const bool fp8 = scheme->integer_or("num_bits", 8) == 8 && scheme->string_or("type", "float") == "float";
-    if (!fp8) json.refuse("kv_cache_scheme", "8-bit float (the only one that can be emulated)");
-    has_kv_cache_ = true;
+  kv_cache_ = json.string_or("kv_cache_quant_algo", "");
+  if (kv_cache_ == "NONE") kv_cache_.clear();
+  const auto scheme = json.object_if("kv_cache_scheme");
+  if (scheme && kv_cache_.empty()) {
+    kv_cache_ = fmt::format("{}{}", scheme->string_or("type", "float") == "float" ? "FP" : "INT",
+                            scheme->integer_or("num_bits", 8));
   }
 }
 
@@ -88,7 +85,14 @@ void Weight::finish(ActivationQuant input) {
 
 AttentionQuant attention_quant(const Module& attention) {
   AttentionQuant quant;
-  if (!attention.config().parsed<Config>().has_kv_cache()) return quant;
+  const std::string& algorithm = attention.config().parsed<Config>().kv_cache();
+  if (algorithm.empty()) return quant;
+  if (algorithm != "FP8") {
+    quant.k = quant.v = declared_quant([&]() -> ActivationQuant {
+      attention.cannot_emulate(fmt::format("cannot emulate a KV cache of type {}; FP8 is known", printable(algorithm)));
+    });
+    return quant;
+  }
   for (const auto& [name, target] : {std::pair("k", &quant.k), std::pair("v", &quant.v)}) {
     // A scale that is not stored is 1: the tool's own default.
     const StoredTensor* scale = attention.find(fmt::format("{0}_proj.{0}_scale", name));

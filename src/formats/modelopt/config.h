@@ -16,12 +16,13 @@ class Config {
 
   /// "NVFP4", "FP8", ...: of the module's own entry in a mixed recipe, or else of the checkpoint.
   const std::string& algorithm_of(const std::string& module) const;
-  bool has_kv_cache() const { return has_kv_cache_; }
+  /// "FP8", ...; empty: the KV cache is not quantized.
+  const std::string& kv_cache() const { return kv_cache_; }
 
  private:
   std::string algorithm_;
   std::map<std::string, std::string, std::less<>> layers_;
-  bool has_kv_cache_ = false;
+  std::string kv_cache_;
 };
 
 /// Whether a module of this tool stores "weight" and "weight_scale" with such types.

@@ -13,8 +13,11 @@ class Config {
  public:
   explicit Config(const QuantConfig& config);
 
-  /// "qint4", "qfloat8_e5m2", ...; refuses a module that is not listed, and quantized activations.
+  /// "qint4", "qfloat8_e5m2", ...; refuses a module that is not listed.
   const std::string& weights_of(const Module& module) const;
+  /// Quantization under one static scale, "input_scale" or "output_scale" of the module:
+  /// x^ = code(clamp(x / scale)) * scale.
+  ActivationQuant activations_of(const Module& module, const char* scale) const;
 
  private:
   struct Entry {

@@ -125,7 +125,7 @@ ActivationQuant Weight::input_quant_of(const TensorScheme& scheme) const {
     quant.scale_rule = ActivationQuant::ScaleRule::mx;
     return quant;
   }
-  module_.refuse(fmt::format(
+  module_.cannot_emulate(fmt::format(
       "{}: cannot emulate {} {} {} inputs; known are fp8_e4m3 per_tensor static, fp8_e4m3 "
       "per_channel dynamic, and fp4 in groups of 32 under e8m0 scales (\"even\")",
       scheme.where, scheme.is_dynamic ? "dynamic" : "static", printable(scheme.dtype), printable(scheme.qscheme)));
@@ -135,9 +135,11 @@ void Weight::finish() {
   parts_ = parts_of(module_, kRoles);
   if (module_.kind() == Module::Kind::embedding) return;
   const LayerScheme& scheme = module_.config().parsed<Config>().scheme_of(name());
-  if (scheme.input) input_quant_ = input_quant_of(*scheme.input);
+  if (scheme.input) input_quant_ = declared_quant([&] { return input_quant_of(*scheme.input); });
   if (scheme.output && !is_cached(name())) {
-    module_.refuse(fmt::format("{}: cannot emulate quantized outputs", scheme.output->where));
+    output_quant_ = declared_quant([&]() -> ActivationQuant {
+      module_.cannot_emulate(fmt::format("{}: cannot emulate quantized outputs", scheme.output->where));
+    });
   }
 }
 
@@ -149,11 +151,13 @@ AttentionQuant attention_quant(const Module& attention) {
     const std::string layer = attention.name() + "." + part;
     const auto& output = attention.config().parsed<Config>().scheme_of(layer).output;
     if (!output) continue;
-    if (output->dtype != "fp8_e4m3" || output->qscheme != "per_tensor" || output->is_dynamic) {
-      attention.refuse(
-          fmt::format("{}: cannot emulate a cache other than fp8_e4m3 under one static scale", output->where));
-    }
-    *target = static_e4m3(attention, *scale);
+    *target = declared_quant([&] {
+      if (output->dtype != "fp8_e4m3" || output->qscheme != "per_tensor" || output->is_dynamic) {
+        attention.cannot_emulate(
+            fmt::format("{}: cannot emulate a cache other than fp8_e4m3 under one static scale", output->where));
+      }
+      return static_e4m3(attention, *scale);
+    });
     quant.parts.push_back({Role::activation_scales, scale});
   }
   return quant;

@@ -66,20 +66,21 @@ float next_power_of_two(float scale) {
 
 /// MX: a power of two. The largest magnitude is rounded to one, up from a mantissa of 1.75, and must come out as the
 /// largest power of two of the element type.
+///
+/// The other rules differ in what is added before the mantissa is cut: half of the element type's last place, nothing
+/// (then magnitudes above the element type's largest saturate), or all ones. Integers count as having two bits before
+/// the point.
 template <Element kElement>
-float mx_scale(float amax) {
-  constexpr int kLargestExponent = kElement == Element::e4m3 ? 8 : 2;
-  const int exponent = static_cast<int>((bits_of_float(amax) + 0x200000) >> 23) - kLargestExponent;
+float mx_scale(float amax, uint32_t added) {
+  constexpr int kLargestExponent = kElement == Element::e4m3 ? 8 : kElement == Element::e5m2 ? 15 : 2;
+  const int exponent = static_cast<int>((bits_of_float(amax) + added) >> 23) - kLargestExponent;
   return float_of_e8m0(static_cast<uint8_t>(std::clamp(exponent, 0, 255)));
 }
 
-/// The same with the exponent as it is, so that magnitudes above the element type's largest saturate. Integers count as
-/// having two bits before the point.
 template <Element kElement>
-float mx_floor_scale(float amax) {
-  constexpr int kLargestExponent = kElement == Element::e4m3 ? 8 : 2;
-  const int exponent = static_cast<int>(bits_of_float(amax) >> 23) - kLargestExponent;
-  return float_of_e8m0(static_cast<uint8_t>(std::max(exponent, 0)));
+constexpr uint32_t half_of_last_place() {
+  constexpr int kMantissa = kElement == Element::e4m3 ? 3 : kElement == Element::e5m2 ? 2 : 1;
+  return 1u << (22 - kMantissa);
 }
 
 /// May be 0: then so is every value.
@@ -116,10 +117,16 @@ float dynamic_scale(const ActivationQuant& quant, CodeRange range, float amax) {
       return nvfp4_scale(amax, quant.global_scale);
     case ScaleRule::nvfp4_multiply:
       return nvfp4_multiplied_scale(amax, quant.global_scale);
+    case ScaleRule::nvfp4_inverse:
+      return std::clamp(scale / quant.global_scale, 0x1p-6f, kLargestE4m3);
     case ScaleRule::mx:
-      return mx_scale<kElement>(amax);
+      return mx_scale<kElement>(amax, 0x200000);
+    case ScaleRule::mx_even:
+      return mx_scale<kElement>(amax, half_of_last_place<kElement>());
     case ScaleRule::mx_floor:
-      return mx_floor_scale<kElement>(amax);
+      return mx_scale<kElement>(amax, 0);
+    case ScaleRule::mx_ceil:
+      return mx_scale<kElement>(amax, 0x7FFFFF);
     case ScaleRule::e5m3:
       return e5m3_scale(amax);
   }
@@ -142,6 +149,11 @@ void quantize_dynamic(const ActivationQuant& quant, CodeRange range, float* x, i
   if (quant.scale_rule == ScaleRule::half) {
     return quantize_multiplied<kElement>(x, count, range, 1 / scale, round_to_f16(scale), 0);
   }
+  if (quant.scale_rule == ScaleRule::nvfp4_inverse) {
+    const float stored = round_to_e4m3(scale);
+    return quantize_multiplied<kElement>(x, count, range, 1 / quant.global_scale / stored, quant.global_scale * stored,
+                                         0);
+  }
   if (quant.arithmetic == Arithmetic::divide) return quantize_run<kElement>(x, count, range, scale);
   quantize_multiplied<kElement>(x, count, range, 1 / scale, scale, 0);
 }
@@ -158,10 +170,14 @@ void quantize_row(const ActivationQuant& quant, float* row, int64_t cols) {
       if (cols % runs != 0) fail("{} static activation scales do not divide {} columns", runs, cols);
       for (int64_t run = 0, size = cols / runs; run < runs; ++run) {
         float* x = row + run * size;
-        if (quant.zero_point.empty()) {
-          quantize_run<kElement>(x, size, range, quant.scale[run]);
+        const float scale = quant.scale[run];
+        if (quant.arithmetic == Arithmetic::reciprocal) {
+          const float zero = quant.zero_point.empty() ? 0 : quant.zero_point[run];
+          quantize_multiplied<kElement>(x, size, range, 1 / scale, scale, zero);
+        } else if (quant.zero_point.empty()) {
+          quantize_run<kElement>(x, size, range, scale);
         } else {
-          quantize_run<kElement>(x, size, range, quant.scale[run], quant.zero_point[run]);
+          quantize_run<kElement>(x, size, range, scale, quant.zero_point[run]);
         }
       }
       return;
@@ -186,6 +202,8 @@ void quantize_scaled_row(const ActivationQuant& quant, float* row, int64_t cols)
       return quantize_row<Element::integer>(quant, row, cols);
     case Element::e4m3:
       return quantize_row<Element::e4m3>(quant, row, cols);
+    case Element::e5m2:
+      return quantize_row<Element::e5m2>(quant, row, cols);
     case Element::e2m1:
       return quantize_row<Element::e2m1>(quant, row, cols);
     case Element::f16:
@@ -194,10 +212,17 @@ void quantize_scaled_row(const ActivationQuant& quant, float* row, int64_t cols)
     case Element::bf16:
       for (int64_t i = 0; i < cols; ++i) row[i] = float_of_bf16(bits_of_bf16(row[i]));
       return;
+    case Element::other:
+      emulated(quant);
   }
 }
 
 }  // namespace
+
+const ActivationQuant& emulated(const ActivationQuant& quant) {
+  if (quant.element == Element::other) fail("{}\n  what is left can be measured: --activations none", quant.refusal);
+  return quant;
+}
 
 void quantize_activations(const ActivationQuant& quant, float* row, int64_t cols) {
   const std::vector<float>& scale = quant.column_scale;

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace assay {
@@ -7,7 +8,16 @@ namespace assay {
 /// How a checkpoint quantizes activations at run time; emulated as quantize-dequantize in float32, value for value as
 /// the format's own library does it.
 struct ActivationQuant {
-  enum class Element : uint8_t { none, integer, e4m3, e2m1, f16, bf16 };  ///< the last two without any scale
+  enum class Element : uint8_t {
+    none,
+    integer,
+    e4m3,
+    e5m2,
+    e2m1,
+    f16,  ///< without any scale, as bf16
+    bf16,
+    other,  ///< declared, but nothing that is known: see `refusal`
+  };
   enum class Scope : uint8_t {
     tensor,  ///< static scale(s) from the checkpoint
     token,   ///< one dynamic scale a row
@@ -18,8 +28,11 @@ struct ActivationQuant {
     plain,           ///< float32 scale
     nvfp4,           ///< scale rounded to E4M3 under a static global scale, a divisor
     nvfp4_multiply,  ///< the same, the global scale a multiplier
+    nvfp4_inverse,   ///< as nvfp4_multiply, the scale at least 2^-6, values multiplied by its inverse
     mx,              ///< scale a power of two, the largest magnitude rounded to one first
+    mx_even,         ///< the same, rounded to the precision of the element type first
     mx_floor,        ///< scale a power of two, the one below the largest magnitude
+    mx_ceil,         ///< the one that is not below it
     e5m3,            ///< scale rounded to an unsigned float of 5 bits of exponent, 3 of mantissa
     power_of_two,    ///< scale the next power of two
     half,            ///< float32 scale, which is rounded to f16 for the way back
@@ -48,9 +61,15 @@ struct ActivationQuant {
   /// The quantizer sees each column times this and its result is divided by it again; empty: as it is.
   std::vector<float> column_scale;
 
+  /// Element::other: why it cannot be emulated, for who wants to.
+  std::string refusal;
+
   bool active() const { return element != Element::none; }
   bool operator==(const ActivationQuant&) const = default;
 };
+
+/// The same, for a run that emulates it. Error when that cannot be.
+const ActivationQuant& emulated(const ActivationQuant& quant);
 
 /// Quantizes and dequantizes one row of `cols` values in place. See outliers.h for Scope::call.
 void quantize_activations(const ActivationQuant& quant, float* row, int64_t cols);

@@ -13,6 +13,7 @@ namespace assay {
 namespace {
 
 constexpr auto kE5m2 = tables::of_bytes(float_of_e5m2);
+constexpr auto kE3m2 = tables::of_bytes([](uint8_t code) { return minifloat<3, 2>(code); });
 constexpr auto kInt8 = tables::of_bytes([](uint8_t code) { return static_cast<float>(static_cast<int8_t>(code)); });
 
 constexpr float nibble(int code) {
@@ -47,6 +48,12 @@ RowCodes e5m2() {
 }
 RowCodes e2m1() {
   return {4, unpack_nibbles<tables::kE2m1Pairs>};
+}
+RowCodes e2m3_bytes() {
+  return {8, unpack_bytes<tables::kE2m3>};
+}
+RowCodes e3m2_bytes() {
+  return {8, unpack_bytes<kE3m2>};
 }
 RowCodes int8() {
   return {8, unpack_bytes<kInt8>};

@@ -18,6 +18,9 @@ RowCodes e4m3();
 RowCodes e5m2();
 /// Two a byte, the even column in the low nibble.
 RowCodes e2m1();
+/// One a byte, which has 6 bits.
+RowCodes e2m3_bytes();
+RowCodes e3m2_bytes();
 RowCodes int8();
 /// Two a byte like e2m1, two's complement.
 RowCodes int4();

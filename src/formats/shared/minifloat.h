@@ -64,6 +64,7 @@ ASSAY_HD constexpr float float_of_e8m0(uint8_t code) {
 }
 
 inline constexpr float kLargestE4m3 = 448;
+inline constexpr float kLargestE5m2 = 57344;
 inline constexpr float kLargestE2m1 = 6;
 
 /// The value nearest to `value` (ties to even) with `kMantissa` mantissa bits and exponents from `kMinExponent` up, the
@@ -81,9 +82,13 @@ ASSAY_HD inline float round_to_minifloat(float value) {
   return float_of_bits(bits_of_float((magnitude + shift) - shift) | sign);
 }
 
-/// Nearest, ties to even, for |value| up to kLargestE4m3 or kLargestE2m1; larger values must be clamped before.
+/// Nearest, ties to even, for |value| up to kLargestE4m3, kLargestE5m2 or kLargestE2m1; larger values must be clamped
+/// before.
 ASSAY_HD inline float round_to_e4m3(float value) {
   return round_to_minifloat<-6, 3>(value);
+}
+ASSAY_HD inline float round_to_e5m2(float value) {
+  return round_to_minifloat<-14, 2>(value);
 }
 ASSAY_HD inline float round_to_e2m1(float value) {
   return round_to_minifloat<0, 1>(value);

@@ -16,6 +16,7 @@ struct CodeRange {
 };
 inline CodeRange code_range(ActivationQuant::Element element, int bits) {
   if (element == ActivationQuant::Element::e4m3) return {-kLargestE4m3, kLargestE4m3};
+  if (element == ActivationQuant::Element::e5m2) return {-kLargestE5m2, kLargestE5m2};
   if (element == ActivationQuant::Element::e2m1) return {-kLargestE2m1, kLargestE2m1};
   const float half = static_cast<float>(1 << (bits - 1));
   return {-half, half - 1};
@@ -25,6 +26,7 @@ template <ActivationQuant::Element kElement>
 float nearest_code(float value) {
   if constexpr (kElement == ActivationQuant::Element::integer) return round_to_integer(value);
   if constexpr (kElement == ActivationQuant::Element::e4m3) return round_to_e4m3(value);
+  if constexpr (kElement == ActivationQuant::Element::e5m2) return round_to_e5m2(value);
   // The library multiplies the rounded magnitude by sign(value), which makes a 0 of -0: so does the sum.
   return round_to_e2m1(value + 0.0f);
 }

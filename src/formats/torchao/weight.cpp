@@ -9,6 +9,7 @@
 #include "formats/shared/bits.h"
 #include "formats/shared/parts.h"
 #include "formats/shared/reading.h"
+#include "formats/torchao/inputs.h"
 
 namespace assay::torchao {
 
@@ -20,12 +21,16 @@ constexpr NamedRole kRoles[] = {
     {"_weight_zero_point", Role::zero_points},
     {"_weight_per_tensor_scale", Role::global_scales},
     {"_weight_act_pre_scale", Role::scales},
+    {"_weight_scale_and_zero", Role::scales},
     {"_weight_act_per_tensor_scale", Role::activation_scales},
+    {"_weight_act_quant_scale", Role::activation_scales},
+    {"_weight_act_quant_zero_point", Role::activation_scales},
     {"bias", Role::bias},
 };
 
 constexpr std::string_view kTypes[] = {
-    "Int8Tensor", "IntxUnpackedToInt8Tensor", "Int4Tensor", "Float8Tensor", "NVFP4Tensor", "MXTensor"};
+    "Int8Tensor", "IntxUnpackedToInt8Tensor", "Int4Tensor", "Int4TilePackedTo4dTensor", "Float8Tensor", "NVFP4Tensor",
+    "MXTensor"};
 
 // A tile of swizzled scales is 128 rows by 4 columns, 512 entries.
 constexpr int64_t kTileRows = 128, kTileCols = 4, kTile = kTileRows * kTileCols;
@@ -113,10 +118,11 @@ void Weight::set_row_scales(DType stored_as) {
   swizzled_as_ = stored_as;
 }
 
-void Weight::require_plain_inputs() const {
-  for (const char* key : {"act_quant_kwargs", "activation_quantization"}) {
-    if (data().has(key)) data().refuse(key, "null (these quantized activations cannot be emulated)");
-  }
+void Weight::finish() {
+  if (const StoredTensor* scale = find_part("act_pre_scale")) set_column_scale(*scale);
+  if (module_.kind() == Module::Kind::embedding) return;
+  input_quant_ = declared_quant([&] { return torchao::input_quant(module_, data()); });
+  if (input_quant_.active()) input_quant_.column_scale = read_column_scale();
 }
 
 int64_t Weight::row_alignment() const {

@@ -31,8 +31,9 @@ class Weight : public CodedWeight {
   int64_t column_block() const;
   /// Scales of one row and `column_block()` columns each, which `is_swizzled_scales` puts out of order.
   void set_row_scales(DType stored_as);
-  /// Refuses a description of activations that is not null.
-  void require_plain_inputs() const;
+  /// To be called last: quantized inputs, and the scale that multiplies inputs before everything else, which is taken
+  /// into the weights, whose columns it multiplies just as well.
+  void finish();
 
   ScaleGrid::Rows read_scales(int64_t begin, int64_t end) const override;
   int64_t row_alignment() const override;
