@@ -29,6 +29,11 @@ class MlpBody : public Body {
   Mlp mlp_;
 };
 
+class NoMixer : public Body {
+ public:
+  void run(RunContext&, Matrix, Matrix, bool accumulate) const override { ASSAY_CHECK(accumulate); }
+};
+
 struct Part {
   Branch branch;
   std::unique_ptr<Body> body;
@@ -126,6 +131,9 @@ std::unique_ptr<Body> make_body(RunContext& context, const ShortConvSpec& spec) 
 }
 std::unique_ptr<Body> make_body(RunContext& context, const LightningSpec& spec) {
   return std::make_unique<Lightning>(context, spec);
+}
+std::unique_ptr<Body> make_body(RunContext&, const NoMixerSpec&) {
+  return std::make_unique<NoMixer>();
 }
 std::unique_ptr<Body> make_body(RunContext& context, const MlpSpec& spec) {
   return std::make_unique<MlpBody>(context, spec);

@@ -24,6 +24,7 @@ std::unique_ptr<Body> make_body(RunContext& context, const Mamba2Spec& spec);
 std::unique_ptr<Body> make_body(RunContext& context, const HybridSpec& spec);
 std::unique_ptr<Body> make_body(RunContext& context, const ShortConvSpec& spec);
 std::unique_ptr<Body> make_body(RunContext& context, const LightningSpec& spec);
+std::unique_ptr<Body> make_body(RunContext& context, const NoMixerSpec& spec);
 std::unique_ptr<Body> make_body(RunContext& context, const MlpSpec& spec);
 
 /// What is decoded at once and run on one chunk of rows after the other: one branch of a layer, or two parallel ones.

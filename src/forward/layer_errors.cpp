@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "forward/blocks.h"
@@ -16,6 +17,15 @@
 namespace assay {
 
 namespace {
+
+/// k and v that later layers take, of one set of hidden states.
+using Kept = std::map<int64_t, KeptKv>;
+
+/// A set of hidden states with what goes with it.
+struct Lane {
+  HiddenStates* hidden;
+  Kept* kept;
+};
 
 /// One model whose layers run one at a time, each on several sets of hidden states.
 class Runner {
@@ -32,22 +42,28 @@ class Runner {
 
   void embed(HiddenStates& hidden) { assay::embed(context_, input_.ids, hidden, plan_.spill); }
 
-  void run(size_t index, const std::vector<HiddenStates*>& states) {
+  Kept room_for_kept() {
+    keep_kv(context_, input_.rows * input_.length, plan_.spill);
+    return std::exchange(context_.kept, {});
+  }
+
+  void run(size_t index, const std::vector<Lane>& lanes) {
     const LayerSpec& layer = spec().layers[index];
-    run_block(*make_mixer_block(context_, layer), states);
-    if (!layer.one_block()) run_mlp(layer, states);
-    if (const auto tail = make_tail_block(context_, layer)) run_block(*tail, states);
+    run_block(*make_mixer_block(context_, layer), lanes);
+    if (!layer.one_block()) run_mlp(layer, lanes);
+    if (const auto tail = make_tail_block(context_, layer)) run_block(*tail, lanes);
   }
 
  private:
-  void run_mlp(const LayerSpec& layer, const std::vector<HiddenStates*>& states) {
-    if (std::holds_alternative<MlpSpec>(layer.mlp)) run_block(*make_mlp_block(context_, layer), states);
+  void run_mlp(const LayerSpec& layer, const std::vector<Lane>& lanes) {
+    if (std::holds_alternative<MlpSpec>(layer.mlp)) run_block(*make_mlp_block(context_, layer), lanes);
     if (!std::holds_alternative<MoeSpec>(layer.mlp)) return;
-    for (HiddenStates* hidden : states) run_moe(context_, layer, *hidden, plan_.spill, plan_.prefetch, [](double) {});
+    for (const Lane& lane : lanes) run_moe(context_, layer, *lane.hidden, plan_.spill, plan_.prefetch, [](double) {});
   }
 
-  void run_block(const LayerBlock& block, const std::vector<HiddenStates*>& states) {
-    for (HiddenStates* hidden : states) {
+  void run_block(const LayerBlock& block, const std::vector<Lane>& lanes) {
+    for (const auto& [hidden, kept] : lanes) {
+      std::swap(context_.kept, *kept);
       for (int64_t row = 0; row < input_.rows; row += plan_.rows_per_chunk) {
         const int64_t first = row * input_.length;
         const int64_t count = std::min(plan_.rows_per_chunk, input_.rows - row) * input_.length;
@@ -56,6 +72,7 @@ class Runner {
         block.run(context_, x);
         hidden->put(first, x);
       }
+      std::swap(context_.kept, *kept);
     }
   }
 
@@ -149,13 +166,11 @@ class Measurement {
         before_(states(input)),
         after_(states(input)),
         own_(states(input)),
-        cumulative_(states(input)) {
+        cumulative_(states(input)),
+        after_kept_(reference_.room_for_kept()),
+        own_kept_(reference_.room_for_kept()),
+        cumulative_kept_(model_.room_for_kept()) {
     const ModelSpec &r = reference_.spec(), &m = model_.spec();
-    for (const LayerSpec& layer : r.layers) {
-      const auto* attention = std::get_if<AttentionSpec>(&layer.mixer);
-      if (!attention || attention->takes_kv < 0) continue;
-      fail("{}: attends with keys of an earlier layer; such models cannot be measured layer by layer", layer.module);
-    }
     if (r.layers.size() != m.layers.size() || r.hidden != m.hidden) {
       fail("the reference has {} layers of width {} and the model {} of width {}: they cannot be compared by layer",
            r.layers.size(), r.hidden, m.layers.size(), m.hidden);
@@ -186,15 +201,21 @@ class Measurement {
 
   LayerErrors::Layer layer(size_t index) {
     copy_states(after_, before_);
-    reference_.run(index, {&after_});
+    reference_.run(index, {{&after_, &after_kept_}});
     copy_states(before_, own_);
-    model_.run(index, {&own_, &cumulative_});
+    model_.run(index, {alone(index), {&cumulative_, &cumulative_kept_}});
     LayerErrors::Layer result;
     result.own = relative_error(device_, own_, after_);
     result.cumulative = relative_error(device_, cumulative_, after_);
     for (const auto& [name, pairs] : pairs_of(reference_.spec().layers[index], model_.spec().layers[index]))
       result.linears.push_back(linear(index, name, pairs));
     return result;
+  }
+
+  /// A layer on the reference's states takes the reference's k and v, and what it leaves is nobody's.
+  Lane alone(size_t index) {
+    const auto* attention = std::get_if<AttentionSpec>(&reference_.spec().layers[index].mixer);
+    return {&own_, attention && attention->takes_kv >= 0 ? &after_kept_ : &own_kept_};
   }
 
   LayerErrors::Linear linear(size_t index, const std::string& name, const std::vector<LinearPair>& pairs) {
@@ -209,7 +230,7 @@ class Measurement {
     for (const LinearPair& pair : pairs)
       reference_.store().substitute(pair.reference->dense_name, model_.store(), *pair.model);
     copy_states(before_, own_);
-    reference_.run(index, {&own_});
+    reference_.run(index, {alone(index)});
     reference_.store().restore();
     result.output = relative_error(device_, own_, after_);
     return result;
@@ -247,6 +268,7 @@ class Measurement {
   Runner reference_, model_;
   HiddenStates before_, after_;    // the reference's, around the current layer
   HiddenStates own_, cumulative_;  // the model's
+  Kept after_kept_, own_kept_, cumulative_kept_;
   bool rotated_ = false;
 };
 

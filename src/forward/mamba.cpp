@@ -17,6 +17,9 @@ Mamba::Mamba(RunContext& context, const MambaSpec& spec) {
   c_ = Linear(store, spec.c, as_deployed);
   dt_ = Linear(store, spec.dt, as_deployed);
   out_ = Linear(store, spec.out, as_deployed);
+  dt_norm_ = Norm(store, spec.dt_norm);
+  b_norm_ = Norm(store, spec.b_norm);
+  c_norm_ = Norm(store, spec.c_norm);
   const int64_t channels = x_.out(), states = b_.out();
   conv_ = Conv(store, spec.conv, 0, channels);
   const std::vector<float> a_log = read_a_log(store, spec.a_log, channels * states);
@@ -40,6 +43,11 @@ void Mamba::run(RunContext& context, Matrix h, Matrix y, bool accumulate) const 
   project(context, h, {{x_, x}, {gate_, gate}});
   conv_.apply(context, x, true, u);
   project(context, u, {{dt_in_, dt_in}, {b_, b}, {c_, c}});
+  context.times.time("norm", [&] {
+    if (dt_norm_) dt_norm_.apply(device, dt_in, dt_in);
+    if (b_norm_) b_norm_.apply(device, b, b);
+    if (c_norm_) c_norm_.apply(device, c, c);
+  });
   project(context, dt_in, {{dt_, dt}});
   context.times.time("attention",
                      [&] { device.selective_scan(u, dt, a_.data(), b, c, d_.data(), context.length, mixed); });

@@ -13,6 +13,7 @@ class Mamba : public Body {
 
  private:
   Linear x_, gate_, dt_in_, b_, c_, dt_, out_;
+  Norm dt_norm_, b_norm_, c_norm_;
   Conv conv_;
   Buffer a_, d_;  // [states, channels], [channels]
 };

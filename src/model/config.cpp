@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/error.h"
 #include "checkpoint/printable.h"
+#include "model/arch/library_sizes.h"
 #include "model/arch/source.h"
 #include "model/linears.h"
 
@@ -38,18 +40,55 @@ const Architecture* find_architecture(std::string_view type) {
   return found == kArchitectures.end() ? nullptr : &*found;
 }
 
+/// Sections of multimodal configs that describe the language model.
+constexpr std::array kTextSections = {"text_config", "llm_config", "language_config"};
+
+/// Fills in the sizes that the library knows without being told.
+Json with_library_sizes(Json text) {
+  if (!text.contains("model_type") || !text.at("model_type").is_string()) return text;
+  const auto known =
+      std::ranges::find(kLibrarySizes, text.at("model_type").get<std::string>(), &LibrarySizes::model_type);
+  if (known == kLibrarySizes.end()) return text;
+  const auto fill = [&](const char* key, int64_t size) {
+    if (size > 0 && !text.contains(key)) text[key] = size;
+  };
+  // Of heads that the section gives another number, the library derives no other sizes.
+  fill("vocab_size", known->vocab);
+  fill("hidden_size", known->hidden);
+  fill("intermediate_size", known->intermediate);
+  fill("num_hidden_layers", known->layers);
+  fill("num_attention_heads", known->heads);
+  fill("num_key_value_heads", known->kv_heads);
+  fill("head_dim", known->head_dim);
+  return text;
+}
+
 /// config.json with the section that describes the language model, and who decides about ties.
 struct Config {
   JsonObject whole;
+  Json filled;  ///< what `text` reads
   std::optional<JsonObject> text;
   std::optional<bool> tied;
 
   explicit Config(const Checkpoint& checkpoint)
       : whole(checkpoint.config(), checkpoint.path().string() + (checkpoint.gguf() ? ": metadata" : ": config.json")),
-        text(whole.object_if("text_config")) {
+        text(section_of(whole)) {
     if (whole.json().empty()) fail("{}: missing or empty; assay needs it to know the model", whole.where());
-    // A multimodal model describes its language model in a section of its own; only ties are decided outside.
-    if (text && whole.has("tie_word_embeddings")) tied = whole.boolean("tie_word_embeddings");
+    if (!text) return;
+    filled = with_library_sizes(text->json());
+    text = JsonObject(filled, std::string(text->where()));
+    // Only ties are decided outside.
+    if (whole.has("tie_word_embeddings")) tied = whole.boolean("tie_word_embeddings");
+  }
+  Config(const Config&) = delete;
+  Config& operator=(const Config&) = delete;
+
+  /// Speech models have it inside of another one.
+  static std::optional<JsonObject> section_of(const JsonObject& object) {
+    for (const char* key : kTextSections)
+      if (auto section = object.object_if(key)) return section;
+    if (const auto thinker = object.object_if("thinker_config")) return section_of(*thinker);
+    return std::nullopt;
   }
   const JsonObject& language() const { return text ? *text : whole; }
 };
@@ -106,6 +145,30 @@ ModelSpec read_as_llama(const Checkpoint& checkpoint, const Config& config, cons
   return model;
 }
 
+/// What a multimodal checkpoint stores beside its language model: "model.visual (390 tensors)".
+std::string other_parts(const Checkpoint& checkpoint, const ModelSpec& model) {
+  const std::string decoder = model.embedding.substr(0, model.embedding.rfind('.') + 1);
+  std::map<std::string, int64_t> parts;
+  for (const auto& [name, tensor] : checkpoint.tensors()) {
+    if (name.starts_with(decoder + "layers.") || name.starts_with(model.embedding + ".") ||
+        name.starts_with(model.head.module + ".") || name == model.final_norm.weight || name == model.final_norm.bias)
+      continue;
+    size_t end = name.find('.');
+    const bool outer = name.starts_with("model.") || name.starts_with("thinker.");
+    if (outer && end != std::string::npos) end = name.find('.', end + 1);
+    ++parts[name.substr(0, end)];
+  }
+  std::vector<std::string> listed;
+  for (const auto& [part, count] : parts) {
+    if (listed.size() == 8) {
+      listed.push_back(fmt::format("and {} more", parts.size() - listed.size()));
+      break;
+    }
+    listed.push_back(fmt::format("{} ({} tensors)", printable(part), count));
+  }
+  return fmt::format("{}", fmt::join(listed, ", "));
+}
+
 [[noreturn]] void refuse_type(const Checkpoint& checkpoint, const Config& config, const std::string& type) {
   bool fits = true;
   try {
@@ -134,7 +197,11 @@ ModelSpec read_model_spec(const Checkpoint& checkpoint, const std::string& assum
   const Architecture* architecture = find_architecture(type);
   if (!architecture && assume.empty()) refuse_type(checkpoint, config, type);
   ModelSpec model = architecture ? read(checkpoint, config, *architecture) : read_as_llama(checkpoint, config, type);
-  if (config.text) model.notes.push_back("only the language model of this multimodal checkpoint is measured");
+  if (config.text) {
+    const std::string others = other_parts(checkpoint, model);
+    model.notes.push_back("only the language model of this multimodal checkpoint is measured" +
+                          (others.empty() ? "" : "; skipped: " + others));
+  }
   return model;
 }
 

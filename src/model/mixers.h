@@ -63,9 +63,10 @@ struct MambaSpec {
   std::string module;
   LinearSpec x, gate;  ///< [channels, hidden]
   ConvSpec conv;
-  LinearSpec dt_in, b, c;  ///< [rank, channels], [states, channels]
-  LinearSpec dt;           ///< [channels, rank]
-  std::string a_log, d;    ///< stored tensors [channels, states], [channels]
+  LinearSpec dt_in, b, c;            ///< [rank, channels], [states, channels]
+  NormSpec dt_norm, b_norm, c_norm;  ///< of what these give
+  LinearSpec dt;                     ///< [channels, rank]
+  std::string a_log, d;              ///< stored tensors [channels, states], [channels]
   LinearSpec out;
 
   template <class Visit>
@@ -102,6 +103,14 @@ struct ShortConvSpec {
   void for_each_linear(Visit&& visit) const {
     for (const LinearSpec* linear : {&b, &c, &v, &out}) visit(*linear);
   }
+};
+
+/// Of a layer that is nothing but its feed-forward part.
+struct NoMixerSpec {
+  std::string module;
+
+  template <class Visit>
+  void for_each_linear(Visit&&) const {}
 };
 
 /// Linear attention with a fixed decay for each head: q, k and v through silu, S = decay S + k v^T,

@@ -113,7 +113,7 @@ double yarn_magnitude(const RopeSpec& rope, double x) {
 RopeTable make_rope_table(const RopeSpec& spec, int64_t length) {
   ASSAY_CHECK(length >= 0 && spec.dims >= 2 && spec.dims % 2 == 0);
   const std::vector<float> f = frequencies(spec, length);
-  const auto scale = static_cast<float>(attention_factor(spec, length));
+  const auto scale = static_cast<float>(attention_factor(spec, length)), turn = spec.reversed ? -scale : scale;
   RopeTable table{.length = length, .pairs = spec.dims / 2, .interleaved = spec.interleaved, .cos = {}, .sin = {}};
   table.cos.reserve(static_cast<size_t>(length) * f.size());
   table.sin.reserve(static_cast<size_t>(length) * f.size());
@@ -121,7 +121,7 @@ RopeTable make_rope_table(const RopeSpec& spec, int64_t length) {
     for (const float frequency : f) {
       const auto angle = static_cast<double>(static_cast<float>(position) * frequency);
       table.cos.push_back(static_cast<float>(std::cos(angle)) * scale);
-      table.sin.push_back(static_cast<float>(std::sin(angle)) * scale);
+      table.sin.push_back(static_cast<float>(std::sin(angle)) * turn);
     }
   }
   return table;

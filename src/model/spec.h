@@ -15,6 +15,7 @@ struct RopeSpec {
   enum class Type : uint8_t { plain, linear, dynamic, llama3, yarn, longrope, proportional };
   Type type = Type::plain;
   bool interleaved = false;  ///< pairs (2i, 2i+1) instead of (i, i + dims/2)
+  bool reversed = false;     ///< pairs turn the other way
   int64_t dims = 0;
   double theta = 10000;
   double factor = 1;
@@ -161,7 +162,7 @@ struct BranchSpec {
 /// What mixes tokens, and what works on each of them alone. Each alternative has for_each_linear(), a part in forward/
 /// and nothing else.
 using MixerSpec = std::variant<AttentionSpec, LatentAttentionSpec, DeltaNetSpec, MambaSpec, Mamba2Spec, HybridSpec,
-                               ShortConvSpec, LightningSpec>;
+                               ShortConvSpec, LightningSpec, NoMixerSpec>;
 using FeedForwardSpec = std::variant<std::monostate, MlpSpec, MoeSpec>;
 
 /// What a layer takes of a token beside the stream: x += norm(project(act(gate(x)) * input)).

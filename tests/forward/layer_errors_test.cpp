@@ -19,13 +19,14 @@ struct Opened {
   ModelSpec spec;
 };
 
-LayerErrors errors_of(const fs::path& reference, const fs::path& model, EvalOptions options = {}, int threads = 2) {
+LayerErrors errors_of(const fs::path& reference, const fs::path& model, EvalOptions options = {}, int threads = 2,
+                      uint32_t vocabulary = 200) {
   const Opened a(reference), b(model);
   ThreadPool pool(threads);
   const auto device = open_device("cpu", pool);
   std::mt19937 random(5);
   std::vector<int32_t> ids(2 * 64);
-  for (int32_t& id : ids) id = static_cast<int32_t>(random() % 200);
+  for (int32_t& id : ids) id = static_cast<int32_t>(random() % vocabulary);
   return measure_layers(*device, pool, {&a.checkpoint, &a.quant, &a.spec}, {&b.checkpoint, &b.quant, &b.spec},
                         {ids, 2, 64, 0, 63}, options);
 }
@@ -40,6 +41,18 @@ TEST(LayerErrorsTest, AModelAgainstItselfHasNone) {
     for (const LayerErrors::Linear& linear : layer.linears) {
       EXPECT_EQ(linear.weight, 0) << linear.name;
       EXPECT_EQ(linear.output, 0) << linear.name;
+    }
+  }
+}
+
+TEST(LayerErrorsTest, LayersMayTakeKeysOfEarlierOnes) {
+  ASSAY_REQUIRE_FIXTURES();
+  for (const char* name : {"gemma3n_text", "gemma4_text"}) {
+    const fs::path model = test::fixtures() / "architectures" / name;
+    for (const LayerErrors::Layer& layer : errors_of(model, model, {}, 2, 96).layers) {
+      EXPECT_EQ(layer.own, 0) << name;
+      EXPECT_EQ(layer.cumulative, 0) << name;
+      for (const LayerErrors::Linear& linear : layer.linears) EXPECT_EQ(linear.output, 0) << linear.name;
     }
   }
 }

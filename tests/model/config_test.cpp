@@ -365,5 +365,35 @@ TEST(Config, FactorsMayBeNull) {
   EXPECT_TRUE(spec.tied);
 }
 
+TEST(Config, TheBiasOfATiedHeadIsItsOwn) {
+  TinyModel model;
+  model.config = {{"model_type", "phi"},           {"vocab_size", 32},           {"hidden_size", 16},
+                  {"intermediate_size", 24},       {"num_hidden_layers", 1},     {"num_attention_heads", 2},
+                  {"max_position_embeddings", 64}, {"tie_word_embeddings", true}};
+  model.tensors = {{"model.embed_tokens.weight", {32, 16}}, {"lm_head.bias", {32}}};
+  const auto add = [&](const std::string& module, int64_t out, int64_t in) {
+    model.tensors[module + ".weight"] = in > 0 ? std::vector<int64_t>{out, in} : std::vector<int64_t>{out};
+    model.tensors[module + ".bias"] = {out};
+  };
+  add("model.final_layernorm", 16, 0);
+  add("model.layers.0.input_layernorm", 16, 0);
+  for (const char* part : {"q_proj", "k_proj", "v_proj", "dense"})
+    add(std::string("model.layers.0.self_attn.") + part, 16, 16);
+  add("model.layers.0.mlp.fc1", 24, 16);
+  add("model.layers.0.mlp.fc2", 16, 24);
+  const ModelSpec spec = read(model);
+  EXPECT_TRUE(spec.tied);
+  EXPECT_EQ(spec.head.module, "model.embed_tokens");
+  EXPECT_EQ(spec.head.bias, "lm_head.bias");
+}
+
+TEST(Config, MistralHasAWindowUnlessItSaysNone) {
+  TinyModel model = tiny_llama();
+  model.config["model_type"] = "mistral";
+  EXPECT_EQ(read(model).layers[0].attention().window, 4096);
+  model.config["sliding_window"] = nullptr;
+  EXPECT_EQ(read(model).layers[0].attention().window, 0);
+}
+
 }  // namespace
 }  // namespace assay

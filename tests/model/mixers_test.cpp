@@ -181,7 +181,6 @@ TEST(MixerConfig, KeysThatMakeNoSenseOrAreNotHandledAreNamed) {
       {"falcon_h1", "ssm_multipliers", {1.0}},
       {"falcon_h1", "mamba_n_groups", 3},
       {"lfm2", "layer_types", {"conv", "conv", "sliding_attention"}},
-      {"minimax", "rotary_dim", 8},
       {"gemma3n_text", "num_kv_shared_layers", 5},
       {"gemma3n_text", "activation_sparsity_pattern", {0.9, 1.5, 0, 0, 0}},
       {"gemma3n_text", "altup_active_idx", 3},

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <functional>
 
+#include "base/error.h"
+#include "model/arch/arch.h"
 #include "model/config.h"
 #include "tiny_checkpoint.h"
 
@@ -194,10 +196,26 @@ TEST(RopeKeys, ScalingReplacesParameters) {
 }
 
 TEST(RopeKeys, PartialRotationTakesTheFirstComponents) {
-  EXPECT_EQ(read_rope_of({{"partial_rotary_factor", 0.5}}).dims, 4);
-  EXPECT_EQ(read_rope_of({{"rope_parameters", {{"partial_rotary_factor", 0.25}}}}).dims, 2);
-  EXPECT_NE(refusal_of({{"partial_rotary_factor", 0.1}}).find("partial_rotary_factor"), std::string::npos);
-  EXPECT_NE(refusal_of({{"partial_rotary_factor", 1.5}}).find("partial_rotary_factor"), std::string::npos);
+  const auto dims_of = [](const Json& config) {
+    Keys keys(JsonObject(config, "config"));
+    return read_rope(keys, 8, {.partial = 1}).dims;
+  };
+  const Json half = {{"partial_rotary_factor", 0.5}};
+  const Json quarter = {{"rope_parameters", {{"partial_rotary_factor", 0.25}}}};
+  EXPECT_EQ(dims_of(half), 4);
+  EXPECT_EQ(dims_of(quarter), 2);
+  for (const double share : {0.1, 1.5}) {
+    const Json bad = {{"partial_rotary_factor", share}};
+    EXPECT_THROW(dims_of(bad), Error);
+  }
+}
+
+/// The library that saves such models does not look at it, and other runtimes do.
+TEST(RopeKeys, PartialRotationIsRefusedWhereWholeHeadsRotate) {
+  EXPECT_EQ(read_rope_of({{"partial_rotary_factor", 1.0}}).dims, 8);
+  EXPECT_NE(refusal_of({{"partial_rotary_factor", 0.5}}).find("partial_rotary_factor"), std::string::npos);
+  EXPECT_NE(refusal_of({{"rope_parameters", {{"partial_rotary_factor", 0.5}}}}).find("partial_rotary_factor"),
+            std::string::npos);
 }
 
 TEST(RopeKeys, MultimodalRopeIsPlainForText) {

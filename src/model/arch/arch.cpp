@@ -95,7 +95,7 @@ Decoder read_decoder(Source& source, const DecoderDefaults& defaults) {
   d.vocab = size_or_default(keys, "vocab_size", defaults.vocab);
   d.hidden = keys.size(present(keys, own.hidden, usual.hidden));
   const char* layers = present(keys, own.layers, usual.layers);
-  d.layers = keys.size(layers);
+  d.layers = size_or_default(keys, layers, defaults.layers);
   const auto tensors = static_cast<int64_t>(source.checkpoint.tensors().size());
   if (d.layers > tensors) keys.refuse(layers, fmt::format("at most the {} stored tensors", tensors));
   d.intermediate = product(keys, own.hidden, d.hidden, defaults.mlp_ratio);
@@ -112,7 +112,9 @@ Decoder read_decoder(Source& source, const DecoderDefaults& defaults) {
   if (defaults.activation)
     d.activation = read_activation(keys, present(keys, own.activation, usual.activation), defaults.activation);
   d.tied = source.tied(defaults.tied);
-  if (defaults.has_rope) d.ropes.push_back(read_rope(keys, d.head_dim, defaults.rope));
+  RopeDefaults rope = defaults.rope;
+  rope.max_positions = d.max_positions;
+  if (defaults.has_rope) d.ropes.push_back(read_rope(keys, d.head_dim, rope));
   return d;
 }
 

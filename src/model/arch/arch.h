@@ -13,9 +13,10 @@ namespace assay {
 
 struct RopeDefaults {
   double theta = 10000;
-  double partial = 1;  ///< share of the head that rotates
+  double partial = 0;  ///< share of the head that rotates; 0: the whole head, which no key changes
   bool interleaved = false;
   int64_t dims = 0;                  ///< components that rotate, where it is no share
+  int64_t max_positions = 0;         ///< where the config calls them by another name
   const char* layer_type = nullptr;  ///< whose parameters to read, where a config has several
 };
 
@@ -65,6 +66,7 @@ struct DecoderDefaults {
   double norm_eps = 1e-6;
   bool layer_norm = false, norm_bias = false;
   int64_t vocab = 0;
+  int64_t layers = 0;
   int64_t heads = 0;
   int64_t kv_heads = 0;             ///< 0: heads
   int64_t head_dim = 0;             ///< 0: hidden / heads
@@ -125,7 +127,8 @@ struct MoeShape {
   RoutingSpec routing;
   int64_t experts = 0, intermediate = 0;
   int64_t shared_intermediate = 0;  ///< 0: no shared expert
-  std::string router = "gate", expert = "experts", gate = "gate_proj", up = "up_proj", down = "down_proj";
+  std::string router = "gate", expert = "experts", up = "up_proj", down = "down_proj";
+  std::string gate = "gate_proj";  ///< empty: MLPs without one
   std::string shared = "shared_experts", shared_gate;
   std::string router_bias;  ///< added to the scores for choosing
 };
@@ -138,6 +141,8 @@ MoeShape make_moe(const Keys& keys, int64_t experts, int64_t top_k, int64_t inte
 
 /// Qwen's rule: which layers have experts, by `mlp_only_layers` and `decoder_sparse_step`.
 std::vector<bool> read_sparse_layers(Keys& keys, int64_t layers);
+/// The same by `mlp_layer_types` ("sparse" or "dense") where the config has it, else by `sparse(layer)`.
+std::vector<bool> read_mlp_layer_types(Keys& keys, int64_t layers, const std::function<bool(int64_t layer)>& sparse);
 
 /// Router and experts below `module`. Experts are stored one by one (experts.0.gate_proj) or stacked:
 /// experts.gate_up_proj [experts, 2 * intermediate, hidden] with the gates first, experts.down_proj [experts, hidden,

@@ -16,6 +16,7 @@ Decoder read_cohere(Source& source, double theta) {
 
 namespace arch {
 
+/// Inside of Aya Vision too, where the library forgets to scale the logits.
 ModelSpec cohere(Source& source) {
   Decoder decoder = read_cohere(source, 500000);
   if (source.keys.boolean_or("use_qk_norm", false)) decoder.qk_norm = Decoder::QkNorm::each_head;

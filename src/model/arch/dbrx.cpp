@@ -12,7 +12,7 @@ DecoderDefaults defaults_of(Keys& keys) {
                    .intermediate = nullptr,
                    .layers = "n_layers",
                    .heads = "n_heads",
-                   .kv_heads = "num_key_value_heads",
+                   .kv_heads = nullptr,
                    .positions = "max_seq_len",
                    .norm_eps = nullptr};
   Names& names = defaults.names;
@@ -25,6 +25,7 @@ DecoderDefaults defaults_of(Keys& keys) {
   names.o = "out_proj";
   names.attention_norm = "norm_attn_norm.norm_1";
   names.mlp_norm = "norm_attn_norm.norm_2";
+  keys.ignore({"num_key_value_heads"});  // attn_config has it
   if (Keys* attention = keys.section("attn_config")) {
     defaults.kv_heads = attention->size_or("kv_n_heads", 1);
     defaults.rope.theta = attention->positive_or("rope_theta", 10000);

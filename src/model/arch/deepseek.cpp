@@ -13,16 +13,23 @@ namespace {
 /// Whatever rms_norm_eps is.
 constexpr double kLatentNormEps = 1e-6;
 
+void read_shared_experts(Keys& keys, const char* key, int64_t otherwise, MoeShape& shape) {
+  const int64_t shared = keys.count_or(key, otherwise);
+  if (shared > (int64_t{1} << 30) / shape.intermediate) keys.refuse(key, "fewer");
+  shape.shared_intermediate = shared * shape.intermediate;
+}
+
 void read_mixture(Keys& keys, const DeepseekDefaults& defaults, Deepseek& deepseek) {
-  if (!keys.has("n_routed_experts")) return;
+  deepseek.mixtures.assign(static_cast<size_t>(deepseek.decoder.layers), false);
+  if (!keys.has("n_routed_experts") && !keys.has("num_local_experts")) return;
   MoeShape& shape = deepseek.moe;
   shape = read_moe(keys, "n_routed_experts", "moe_intermediate_size");
   shape.routing.scale = keys.positive_or("routed_scaling_factor", defaults.routed_scale);
-  const int64_t shared = keys.count_or("n_shared_experts", 0);
-  if (shared > (int64_t{1} << 30) / shape.intermediate) keys.refuse("n_shared_experts", "fewer");
-  shape.shared_intermediate = shared * shape.intermediate;
-  deepseek.first_mixture = keys.count_or("first_k_dense_replace", defaults.first_mixture);
-  deepseek.mixture_step = keys.size_or("moe_layer_freq", 1);
+  read_shared_experts(keys, "n_shared_experts", 0, shape);
+  const int64_t first = keys.count_or("first_k_dense_replace", defaults.first_mixture);
+  const int64_t step = keys.size_or("moe_layer_freq", 1);
+  deepseek.mixtures = read_mlp_layer_types(keys, deepseek.decoder.layers,
+                                           [&](int64_t layer) { return layer >= first && layer % step == 0; });
 }
 
 /// The scores' own factor makes up for that of yarn, which the unrotated components do not get.
@@ -73,7 +80,11 @@ Deepseek read_deepseek(Source& source, bool interleaved, const DeepseekDefaults&
   // Sums of the sizes above, or what they would be in attention of another kind.
   keys.ignore({"qk_head_dim", "head_dim", "num_key_value_heads", "ep_size"});
 
-  deepseek.decoder = read_decoder(source, {.head_dim = deepseek.rope_dim, .has_rope = false});
+  deepseek.decoder = read_decoder(source, {.norm_eps = defaults.norm_eps,
+                                           .head_dim = deepseek.rope_dim,
+                                           .tied = defaults.tied,
+                                           .has_rope = false,
+                                           .keys = {.kv_heads = nullptr}});
   Decoder& d = deepseek.decoder;
   d.ropes.push_back(read_rope(keys, deepseek.rope_dim, {.interleaved = interleaved}));
   const int64_t widest = std::max(deepseek.nope_dim + deepseek.rope_dim, deepseek.nope_dim + deepseek.value_dim);
@@ -96,19 +107,34 @@ void read_expert_groups(Keys& keys, const DeepseekDefaults& defaults, MoeShape& 
   }
 }
 
+void read_sigmoid_routing(Keys& keys, const DeepseekDefaults& defaults, MoeShape& shape) {
+  read_expert_groups(keys, defaults, shape);
+  if (keys.string_or("scoring_func", "sigmoid") != "sigmoid") keys.refuse("scoring_func", "sigmoid");
+  if (keys.string_or("topk_method", "noaux_tc") != "noaux_tc") keys.refuse("topk_method", "noaux_tc");
+  shape.routing.scores = RoutingSpec::Scores::sigmoid;
+  shape.routing.group_score = RoutingSpec::GroupScore::two_best;
+  shape.routing.renormalize = keys.boolean_or("norm_topk_prob", defaults.renormalize);
+  shape.routing.norm_epsilon = 1e-20;
+  shape.routing.scale = keys.positive_or("routed_scaling_factor", defaults.routed_scale);
+  shape.router_bias = "gate.e_score_correction_bias";
+}
+
+MoeShape read_sigmoid_moe(Keys& keys, const char* experts_key, const char* shared_key,
+                          const DeepseekDefaults& defaults) {
+  MoeShape shape = read_moe(keys, experts_key, "moe_intermediate_size");
+  read_sigmoid_routing(keys, defaults, shape);
+  read_shared_experts(keys, shared_key, 1, shape);
+  return shape;
+}
+
 ModelSpec build(const Source& source, const Deepseek& deepseek) {
   const Decoder& d = deepseek.decoder;
   return build(source, d, [&](int64_t layer) {
     const std::string module = layer_name(d, layer, d.names.mlp);
-    const bool mixture =
-        deepseek.moe.experts > 0 && layer >= deepseek.first_mixture && layer % deepseek.mixture_step == 0;
     LatentAttentionSpec attention = latent_attention(source, deepseek, layer);
-    if (!mixture) return decoder_layer(source, d, layer, std::move(attention), mlp(source, d, module, d.intermediate));
-    MoeSpec experts = moe(source, d, module, deepseek.moe);
-    if (deepseek.choice_bias) {
-      experts.routing.bias = source.tensor(module + ".gate.e_score_correction_bias", {deepseek.moe.experts});
-    }
-    return decoder_layer(source, d, layer, std::move(attention), std::move(experts));
+    if (!deepseek.mixtures[static_cast<size_t>(layer)])
+      return decoder_layer(source, d, layer, std::move(attention), mlp(source, d, module, d.intermediate));
+    return decoder_layer(source, d, layer, std::move(attention), moe(source, d, module, deepseek.moe));
   });
 }
 

@@ -11,15 +11,7 @@ ModelSpec deepseek_v3(Source& source) {
   const DeepseekDefaults defaults{.first_mixture = 3, .groups = 8, .top_groups = 4, .routed_scale = 2.5};
   Deepseek deepseek = read_deepseek(source, keys.boolean_or("rope_interleave", true), defaults);
   if (deepseek.moe.experts == 0) return build(source, deepseek);
-  if (keys.string_or("scoring_func", "sigmoid") != "sigmoid") keys.refuse("scoring_func", "sigmoid");
-  if (keys.string_or("topk_method", "noaux_tc") != "noaux_tc") keys.refuse("topk_method", "noaux_tc");
-  read_expert_groups(keys, defaults, deepseek.moe);
-  RoutingSpec& routing = deepseek.moe.routing;
-  routing.scores = RoutingSpec::Scores::sigmoid;
-  routing.group_score = RoutingSpec::GroupScore::two_best;
-  routing.renormalize = keys.boolean_or("norm_topk_prob", true);
-  routing.norm_epsilon = 1e-20;
-  deepseek.choice_bias = true;
+  read_sigmoid_routing(keys, defaults, deepseek.moe);
   return build(source, deepseek);
 }
 

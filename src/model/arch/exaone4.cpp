@@ -1,14 +1,16 @@
-#include <algorithm>
+#include "model/arch/exaone.h"
 
-#include "model/arch/arch.h"
-
-namespace assay::arch {
+namespace assay {
 
 namespace {
 
+/// 0: the model has none.
+int64_t read_window(Keys& keys, int64_t otherwise) {
+  return keys.is_null("sliding_window") ? 0 : keys.size_or("sliding_window", otherwise);
+}
+
 /// `sliding_window_pattern` is "LLLG", a letter for each layer in turn, or the distance between global layers.
-std::vector<int64_t> windows_of(Keys& keys, int64_t layers) {
-  const int64_t window = keys.size_or("sliding_window", 0);
+std::vector<int64_t> windows_of(Keys& keys, int64_t layers, int64_t window) {
   keys.ignore({"sliding_window_pattern", "layer_types"});
   if (window == 0) return std::vector<int64_t>(static_cast<size_t>(layers));
   if (!keys.strings("layer_types").empty() || !keys.has("sliding_window_pattern"))
@@ -27,17 +29,25 @@ std::vector<int64_t> windows_of(Keys& keys, int64_t layers) {
 
 }  // namespace
 
-/// Norms only of what attention and MLP add, normed q and k, and, in models with windows, no rope on global layers.
+Decoder read_exaone4(Source& source, int64_t window) {
+  Decoder d = read_decoder(source, {.norm_eps = 1e-5});
+  d.qk_norm = Decoder::QkNorm::head;
+  const bool hybrid = read_window(source.keys, window) > 0;
+  d.windows = windows_of(source.keys, d.layers, read_window(source.keys, window));
+  for (const int64_t own : d.windows) d.layer_ropes.push_back(hybrid && own == 0 ? -1 : 0);
+  return d;
+}
+
+namespace arch {
+
+/// Norms only of what attention and MLP add.
 ModelSpec exaone4(Source& source) {
-  Decoder decoder = read_decoder(source, {.norm_eps = 1e-5});
-  decoder.qk_norm = Decoder::QkNorm::head;
+  Decoder decoder = read_exaone4(source, 0);
   decoder.names.attention_norm = decoder.names.mlp_norm = "";
   decoder.names.attention_output_norm = "post_attention_layernorm";
   decoder.names.mlp_output_norm = "post_feedforward_layernorm";
-  decoder.windows = windows_of(source.keys, decoder.layers);
-  const bool any = std::ranges::any_of(decoder.windows, [](int64_t window) { return window > 0; });
-  for (const int64_t window : decoder.windows) decoder.layer_ropes.push_back(any && window == 0 ? -1 : 0);
   return build(source, decoder);
 }
 
-}  // namespace assay::arch
+}  // namespace arch
+}  // namespace assay

@@ -4,19 +4,13 @@ namespace assay::arch {
 
 namespace {
 
-MoeShape read_shape(Keys& keys) {
-  MoeShape shape = read_moe(keys, "n_routed_experts", "moe_intermediate_size");
-  read_expert_groups(keys, {}, shape);
-  if (keys.string_or("scoring_func", "sigmoid") != "sigmoid") keys.refuse("scoring_func", "sigmoid");
-  if (keys.string_or("topk_method", "noaux_tc") != "noaux_tc") keys.refuse("topk_method", "noaux_tc");
-  shape.routing.scores = RoutingSpec::Scores::sigmoid;
-  shape.routing.group_score = RoutingSpec::GroupScore::two_best;
-  shape.routing.renormalize = keys.boolean_or("norm_topk_prob", true);
-  shape.routing.norm_epsilon = 1e-20;
-  shape.routing.scale = keys.positive_or("routed_scaling_factor", 1);
-  shape.router_bias = "gate.e_score_correction_bias";
-  shape.shared_intermediate = shape.intermediate * keys.count_or("n_shared_experts", 1);
-  return shape;
+ModelSpec build_behind_dense(const Source& source, const Decoder& decoder) {
+  const MoeShape shape = read_sigmoid_moe(source.keys, "n_routed_experts", "n_shared_experts", {});
+  const int64_t dense = source.keys.count_or("first_k_dense_replace", 1);
+  return build(source, decoder, [&](int64_t layer) {
+    if (layer < dense) return decoder_layer(source, decoder, layer);
+    return decoder_layer(source, decoder, layer, moe(source, decoder, layer_name(decoder, layer, "mlp"), shape));
+  });
 }
 
 }  // namespace
@@ -27,13 +21,14 @@ ModelSpec glm4_moe(Source& source) {
   Decoder decoder = read_decoder(source, {.norm_eps = 1e-5, .head_dim = 128, .rope = {.partial = 0.5}});
   decoder.qkv_bias = keys.boolean_or("attention_bias", false);
   if (keys.boolean_or("use_qk_norm", false)) decoder.qk_norm = Decoder::QkNorm::head;
+  return build_behind_dense(source, decoder);
+}
 
-  const MoeShape shape = read_shape(keys);
-  const int64_t dense = keys.count_or("first_k_dense_replace", 1);
-  return build(source, decoder, [&](int64_t layer) {
-    if (layer < dense) return decoder_layer(source, decoder, layer);
-    return decoder_layer(source, decoder, layer, moe(source, decoder, layer_name(decoder, layer, "mlp"), shape));
-  });
+/// The same inside of GLM-4.5V.
+ModelSpec glm4v_moe_text(Source& source) {
+  Decoder decoder = read_decoder(source, {.norm_eps = 1e-5, .kv_heads = 8, .rope = {.partial = 0.5}});
+  decoder.qkv_bias = source.keys.boolean_or("attention_bias", true);
+  return build_behind_dense(source, decoder);
 }
 
 }  // namespace assay::arch

@@ -71,6 +71,9 @@ ModelSpec gpt_oss(Source& source) {
   decoder.windows = read_windows(keys, decoder.layers, keys.size_or("sliding_window", 128),
                                  [](int64_t layer) { return layer % 2 == 0; });
   const MoeShape shape = read_moe(keys, "num_local_experts", "intermediate_size");
+  if (keys.number_or("swiglu_alpha", 1.702) != 1.702) keys.refuse("swiglu_alpha", "1.702");
+  if (keys.number_or("swiglu_limit", 7) != 7) keys.refuse("swiglu_limit", "7");
+  keys.ignore({"hidden_act"});
   return build(source, decoder, [&](int64_t layer) {
     LayerSpec spec = decoder_layer(source, decoder, layer, experts_of(source, decoder, shape, layer));
     spec.attention().sinks = source.stored(fmt::format("layers.{}.self_attn.sinks", layer));

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 
+#include "model/arch/lfm2.h"
 #include "model/arch/state_space.h"
 
-namespace assay::arch {
+namespace assay {
 
 namespace {
 
@@ -59,13 +60,12 @@ ShortConvSpec short_conv(const Source& source, const Decoder& d, const std::stri
 
 }  // namespace
 
-/// Short gated convolutions in most layers, attention with normed q and k in the others.
-ModelSpec lfm2(Source& source) {
+Decoder read_lfm2(Source& source, const char* intermediate_key) {
   Keys& keys = source.keys;
   Decoder d = read_decoder(source, {.norm_eps = 1e-5,
                                     .tied = keys.boolean_or("tie_embedding", true),
                                     .rope = {.theta = 1e6},
-                                    .keys = {.intermediate = "block_ff_dim", .norm_eps = "norm_eps"},
+                                    .keys = {.intermediate = intermediate_key, .norm_eps = "norm_eps"},
                                     .names = {.final_norm = "embedding_norm",
                                               .o = "out_proj",
                                               .q_norm = "q_layernorm",
@@ -77,20 +77,35 @@ ModelSpec lfm2(Source& source) {
                                               .attention_norm = "operator_norm",
                                               .mlp_norm = "ffn_norm"}});
   d.qk_norm = Decoder::QkNorm::head;
-  d.intermediate = read_intermediate(keys, d.intermediate);
   // What the original code calls these sizes, and how its weights were initialized.
   keys.ignore({"block_dim", "block_norm_eps", "block_use_swiglu", "block_mlp_init_scale", "block_out_init_scale",
                "block_use_xavier_init", "conv_dim", "conv_dim_out", "conv_use_xavier_init", "num_heads", "theta",
                "use_pos_enc"});
+  return d;
+}
+
+ModelSpec build_lfm2(const Source& source, const Decoder& d,
+                     const std::function<FeedForwardSpec(int64_t layer)>& feed_forward) {
+  Keys& keys = source.keys;
   const std::vector<bool> conv = read_conv_layers(keys, d.layers);
   const bool bias = keys.boolean_or("conv_bias", false);
   const int64_t kernel = read_kernel(keys, "conv_L_cache", 3);
   return build(source, d, [&](int64_t layer) {
-    FeedForwardSpec ff = mlp(source, d, layer_name(d, layer, d.names.mlp), d.intermediate);
-    if (!conv[static_cast<size_t>(layer)]) return decoder_layer(source, d, layer, std::move(ff));
+    if (!conv[static_cast<size_t>(layer)]) return decoder_layer(source, d, layer, feed_forward(layer));
     return decoder_layer(source, d, layer, short_conv(source, d, layer_name(d, layer, "conv"), kernel, bias),
-                         std::move(ff));
+                         feed_forward(layer));
   });
 }
 
-}  // namespace assay::arch
+namespace arch {
+
+/// Short gated convolutions in most layers, attention with normed q and k in the others.
+ModelSpec lfm2(Source& source) {
+  Decoder d = read_lfm2(source, "block_ff_dim");
+  d.intermediate = read_intermediate(source.keys, d.intermediate);
+  return build_lfm2(source, d,
+                    [&](int64_t layer) { return mlp(source, d, layer_name(d, layer, d.names.mlp), d.intermediate); });
+}
+
+}  // namespace arch
+}  // namespace assay

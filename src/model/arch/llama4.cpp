@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "model/arch/arch.h"
+#include "model/arch/stacks.h"
 
 namespace assay::arch {
 
@@ -52,29 +52,13 @@ std::vector<bool> read_mixture_layers(Keys& keys, int64_t layers) {
   return mixture;
 }
 
-/// Plain stacks are stored transposed, [experts, hidden, 2 * intermediate] with the gates first.
-MlpSpec stacked_expert(const Source& source, const Decoder& d, const std::string& stack, const MoeShape& shape,
-                       int64_t expert) {
-  const auto part = [&](const char* name, const char* alone, int64_t rows, int64_t first, int64_t out, int64_t in) {
-    const Rows where{.stored = shape.experts * rows, .first = expert * rows + first};
-    LinearSpec linear = source.linear_part(stack + name, where, fmt::format("{}.{}.{}", stack, expert, alone), out, in);
-    linear.stack_rows = rows;
-    return linear;
-  };
-  const int64_t wide = shape.intermediate;
-  return {.activation = d.activation,
-          .gate = part(".gate_up_proj", "gate_proj", 2 * wide, 0, wide, d.hidden),
-          .up = part(".gate_up_proj", "up_proj", 2 * wide, wide, wide, d.hidden),
-          .down = part(".down_proj", "down_proj", d.hidden, 0, d.hidden, wide)};
-}
-
 MoeSpec mixture(const Source& source, const Decoder& d, const std::string& module, const MoeShape& shape) {
   const std::string stack = module + "." + shape.expert;
   if (!source.has_module(source.stored(stack + ".gate_up_proj"))) return moe(source, d, module, shape);
   MoeSpec spec;
   spec.router = source.linear(module + "." + shape.router, shape.experts, d.hidden);
   spec.routing = shape.routing;
-  for (int64_t e = 0; e < shape.experts; ++e) spec.experts.push_back(stacked_expert(source, d, stack, shape, e));
+  for (int64_t e = 0; e < shape.experts; ++e) spec.experts.push_back(transposed_expert(source, d, stack, shape, e));
   spec.shared = mlp(source, d, module + "." + shape.shared, shape.shared_intermediate);
   return spec;
 }

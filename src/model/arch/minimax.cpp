@@ -52,16 +52,22 @@ LightningSpec lightning(const Source& source, const Decoder& d, int64_t layer) {
 }  // namespace
 
 /// Mixtral with linear attention of fixed decay in every other layer. Branches are added to what their norm makes of
-/// the stream, and both are weighted.
+/// the stream, and both are weighted. Where a config has rotary_dim, only that much of a head rotates, as in the
+/// model's own code; the library that saves these models does not look at it.
 ModelSpec minimax(Source& source) {
   Keys& keys = source.keys;
-  Decoder d = read_decoder(source, {.norm_eps = 1e-5, .rope = {.theta = 1e6}});
+  Decoder d = read_decoder(
+      source, {.norm_eps = 1e-5, .rope = {.theta = 1e6, .partial = 1, .dims = keys.size_or("rotary_dim", 0)}});
   const std::vector<bool> linear = read_linear_layers(keys, d.layers);
   MoeShape shape = read_moe(keys, "num_local_experts", "intermediate_size");
   shape.gate = "w1";
   shape.up = "w3";
   shape.down = "w2";
-  keys.ignore({"block_size"});
+  // Of layers that this model may not have.
+  keys.ignore({"block_size", "full_attn_alpha_factor", "full_attn_beta_factor", "linear_attn_alpha_factor",
+               "linear_attn_beta_factor"});
+  const int64_t window = keys.size_or("sliding_window", 0);
+  for (const bool recurrent : linear) d.windows.push_back(recurrent ? 0 : window);
   const auto factor = [&](const std::string& kind, const char* which) {
     return keys.number_or((kind + "_" + which + "_factor").c_str(), 1);
   };

@@ -5,8 +5,8 @@ namespace assay::arch {
 /// Llama with q and k normed over all heads, a rope on a part of each head, and experts chosen by sigmoid and bias.
 ModelSpec minimax_m2(Source& source) {
   Keys& keys = source.keys;
-  Decoder decoder =
-      read_decoder(source, {.head_dim = 128, .rope = {.theta = 5e6, .dims = keys.size_or("rotary_dim", 0)}});
+  Decoder decoder = read_decoder(
+      source, {.head_dim = 128, .rope = {.theta = 5e6, .partial = 1, .dims = keys.size_or("rotary_dim", 0)}});
   if (keys.boolean_or("use_qk_norm", true)) decoder.qk_norm = Decoder::QkNorm::all_heads;
   if (keys.string_or("qk_norm_type", "per_layer") != "per_layer") keys.refuse("qk_norm_type", "per_layer");
   for (const int64_t type : keys.integers("attn_type_list"))

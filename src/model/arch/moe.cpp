@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "checkpoint/printable.h"
-#include "model/arch/arch.h"
+#include "model/arch/stacks.h"
 
 namespace assay {
 
@@ -14,10 +14,12 @@ constexpr int64_t kMaxExperts = 1 << 16;
 
 MlpSpec stored_alone(const Source& source, const Decoder& d, const std::string& expert, const MoeShape& shape) {
   const int64_t intermediate = shape.intermediate;
-  return {.activation = d.activation,
-          .gate = source.linear(expert + "." + shape.gate, intermediate, d.hidden, d.mlp_bias),
-          .up = source.linear(expert + "." + shape.up, intermediate, d.hidden, d.mlp_bias),
-          .down = source.linear(expert + "." + shape.down, d.hidden, intermediate, d.mlp_bias)};
+  MlpSpec mlp;
+  mlp.activation = d.activation;
+  if (!shape.gate.empty()) mlp.gate = source.linear(expert + "." + shape.gate, intermediate, d.hidden);
+  mlp.up = source.linear(expert + "." + shape.up, intermediate, d.hidden);
+  mlp.down = source.linear(expert + "." + shape.down, d.hidden, intermediate);
+  return mlp;
 }
 
 }  // namespace
@@ -33,6 +35,8 @@ MoeShape make_moe(const Keys& keys, int64_t experts, int64_t top_k, int64_t inte
 }
 
 MoeShape read_moe(Keys& keys, const char* experts_key, const char* intermediate_key, const char* top_k_key) {
+  // What newer versions of the library call it in all models.
+  if (!keys.has(experts_key) && keys.has("num_local_experts")) experts_key = "num_local_experts";
   const int64_t experts = keys.size(experts_key), top_k = keys.size(top_k_key);
   if (experts > kMaxExperts) keys.refuse(experts_key, fmt::format("at most {} experts", kMaxExperts));
   if (top_k > experts) keys.refuse(top_k_key, fmt::format("at most {}", experts));
@@ -45,6 +49,22 @@ std::vector<bool> read_sparse_layers(Keys& keys, int64_t layers) {
   std::vector<bool> sparse(static_cast<size_t>(layers));
   for (int64_t i = 0; i < layers; ++i) sparse[i] = (i + 1) % step == 0 && std::ranges::find(dense, i) == dense.end();
   return sparse;
+}
+
+std::vector<bool> read_mlp_layer_types(Keys& keys, int64_t layers, const std::function<bool(int64_t layer)>& sparse) {
+  const std::vector<std::string> types = keys.strings("mlp_layer_types");
+  std::vector<bool> out;
+  if (types.empty()) {
+    for (int64_t i = 0; i < layers; ++i) out.push_back(sparse(i));
+    return out;
+  }
+  bool fits = static_cast<int64_t>(types.size()) == layers;
+  for (const std::string& type : types) {
+    fits = fits && (type == "sparse" || type == "dense");
+    out.push_back(type == "sparse");
+  }
+  if (!fits) keys.refuse("mlp_layer_types", fmt::format("\"sparse\" or \"dense\" for each of {} layers", layers));
+  return out;
 }
 
 MlpSpec stacked_expert(const Source& source, const Decoder& d, const std::string& gate_up, const std::string& down,
@@ -70,6 +90,34 @@ MlpSpec stacked_expert(const Source& source, const Decoder& d, const std::string
           .down = slice(second, d.hidden, 0, d.hidden, wide, shape.down)};
 }
 
+MlpSpec transposed_expert(const Source& source, const Decoder& d, const std::string& stack, const MoeShape& shape,
+                          int64_t expert) {
+  const auto part = [&](const char* name, const char* alone, int64_t rows, int64_t first, int64_t out, int64_t in) {
+    const Rows where{.stored = shape.experts * rows, .first = expert * rows + first};
+    LinearSpec linear = source.linear_part(stack + name, where, fmt::format("{}.{}.{}", stack, expert, alone), out, in);
+    linear.stack_rows = rows;
+    return linear;
+  };
+  const int64_t wide = shape.intermediate;
+  return {.activation = d.activation,
+          .gate = part(".gate_up_proj", "gate_proj", 2 * wide, 0, wide, d.hidden),
+          .up = part(".gate_up_proj", "up_proj", 2 * wide, wide, wide, d.hidden),
+          .down = part(".down_proj", "down_proj", d.hidden, 0, d.hidden, wide)};
+}
+
+namespace {
+
+/// Versions of the library differ in what they store of some models. Both matrices cannot be square.
+bool stored_transposed(const Source& source, const Decoder& d, const std::string& stack, const MoeShape& shape) {
+  const StoredTensor* gate_up = source.checkpoint.find(source.stored(stack + ".gate_up_proj"));
+  const StoredTensor* down = source.checkpoint.find(source.stored(stack + ".down_proj"));
+  const int64_t wide = shape.intermediate;
+  return gate_up && down && gate_up->shape == std::vector<int64_t>{shape.experts, d.hidden, 2 * wide} &&
+         down->shape == std::vector<int64_t>{shape.experts, wide, d.hidden};
+}
+
+}  // namespace
+
 MoeSpec moe(const Source& source, const Decoder& d, const std::string& module, const MoeShape& shape) {
   MoeSpec moe;
   moe.router = source.linear(module + "." + shape.router, shape.experts, d.hidden);
@@ -78,7 +126,12 @@ MoeSpec moe(const Source& source, const Decoder& d, const std::string& module, c
 
   const std::string experts = module + "." + shape.expert;
   const bool stacked = source.has_module(source.stored(experts + ".gate_up_proj"));
+  const bool transposed = stored_transposed(source, d, experts, shape);
   for (int64_t e = 0; e < shape.experts; ++e) {
+    if (transposed) {
+      moe.experts.push_back(transposed_expert(source, d, experts, shape, e));
+      continue;
+    }
     const std::string expert = fmt::format("{}.{}", experts, e);
     moe.experts.push_back(
         stacked ? stacked_expert(source, d, experts + ".gate_up_proj", experts + ".down_proj", expert, shape, e)

@@ -2,8 +2,8 @@
 
 namespace assay {
 
-Decoder read_olmo2(Source& source, const RopeDefaults& rope) {
-  Decoder d = read_decoder(source, {.norm_eps = 1e-5, .rope = rope});
+Decoder read_olmo2(Source& source, const RopeDefaults& rope, double norm_eps) {
+  Decoder d = read_decoder(source, {.norm_eps = norm_eps, .rope = rope});
   d.qkv_bias = d.o_bias = source.keys.boolean_or("attention_bias", false);
   d.qk_norm = Decoder::QkNorm::all_heads;
   d.names.attention_norm = d.names.mlp_norm = "";

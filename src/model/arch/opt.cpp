@@ -3,7 +3,7 @@
 namespace assay::arch {
 
 /// Learned positions of which the first two are not used, ReLU, and, in the 350M model, norms behind each part and
-/// embeddings that are narrower than the model.
+/// embeddings of another width than the model.
 ModelSpec opt(Source& source) {
   Keys& keys = source.keys;
   DecoderDefaults defaults = gpt_defaults();
@@ -25,7 +25,6 @@ ModelSpec opt(Source& source) {
   const bool norm_first = keys.boolean_or("do_layer_norm_before", true);
   if (!norm_first || keys.boolean_or("_remove_final_layer_norm", false)) decoder.names.final_norm = "";
   decoder.embedding_width = keys.size_or("word_embed_proj_dim", decoder.hidden);
-  if (decoder.embedding_width > decoder.hidden) keys.refuse("word_embed_proj_dim", "at most hidden_size");
 
   ModelSpec model = build_with_positions(source, decoder, "embed_positions", 2, [&](int64_t layer) {
     LayerSpec spec = decoder_layer(source, decoder, layer);
@@ -33,7 +32,7 @@ ModelSpec opt(Source& source) {
       if (!norm_first) std::swap(branch->input_norm, branch->sum_norm);
     return spec;
   });
-  if (decoder.embedding_width < decoder.hidden) {
+  if (decoder.embedding_width != decoder.hidden) {
     model.input.project = source.linear("project_in", decoder.hidden, decoder.embedding_width);
     model.project = source.linear("project_out", decoder.embedding_width, decoder.hidden);
   }

@@ -8,8 +8,7 @@ ModelSpec qwen2_moe(Source& source) {
   Decoder decoder = read_decoder(source);
   decoder.qkv_bias = keys.boolean_or("qkv_bias", true);
   refuse_qwen_windows(keys);
-  const char* experts = keys.has("num_experts") ? "num_experts" : "num_local_experts";
-  MoeShape shape = read_moe(keys, experts, "moe_intermediate_size");
+  MoeShape shape = read_moe(keys, "num_experts", "moe_intermediate_size");
   shape.shared_intermediate = keys.size("shared_expert_intermediate_size");
   shape.shared = "shared_expert";
   shape.shared_gate = "shared_expert_gate";

@@ -9,8 +9,7 @@ ModelSpec qwen3_moe(Source& source) {
   decoder.qkv_bias = decoder.o_bias = keys.boolean_or("attention_bias", false);
   decoder.qk_norm = Decoder::QkNorm::head;
   refuse_qwen_windows(keys);
-  const char* experts = keys.has("num_experts") ? "num_experts" : "num_local_experts";
-  return build_qwen_moe(source, decoder, read_moe(keys, experts, "moe_intermediate_size"));
+  return build_qwen_moe(source, decoder, read_moe(keys, "num_experts", "moe_intermediate_size"));
 }
 
 }  // namespace assay::arch

@@ -35,6 +35,7 @@ QwenHybrid read_qwen_hybrid(Source& source, bool dense) {
   d.qk_norm = Decoder::QkNorm::head;
   d.qkv_bias = d.o_bias = keys.boolean_or("attention_bias", false);
   if (!keys.boolean_or("attn_output_gate", true)) keys.refuse("attn_output_gate", "true");
+  if (d.activation != Activation::silu) keys.refuse("hidden_act", "silu, which linear attention has too");
   hybrid.linear = read_linear_layers(keys, d.layers);
   hybrid.key_heads = keys.size_or("linear_num_key_heads", 16);
   hybrid.value_heads = keys.size_or("linear_num_value_heads", 32);
@@ -54,7 +55,13 @@ QwenHybrid read_qwen_hybrid(Source& source, bool dense) {
 AttentionSpec gated_attention(const Source& source, const Decoder& d, int64_t layer) {
   const std::string module = layer_name(d, layer, d.names.attention), q = module + "." + d.names.q;
   const int64_t rows = d.heads * d.head_dim;
-  AttentionSpec a = attention(source, d, layer);
+  Decoder plain = d;
+  plain.qkv_bias = false;  // the bias of q holds the gate's too
+  AttentionSpec a = attention(source, plain, layer);
+  if (d.qkv_bias) {
+    a.k = source.linear(module + "." + d.names.k, a.k.out, d.hidden, true);
+    a.v = source.linear(module + "." + d.names.v, a.v.out, d.hidden, true);
+  }
   const Rows own{.stored = 2 * rows, .run = d.head_dim, .stride = 2 * d.head_dim};
   Rows gate = own;
   gate.first = d.head_dim;

@@ -136,15 +136,18 @@ RopeSpec read_rope(Keys& keys, int64_t head_dim, const RopeDefaults& defaults) {
 
   RopeSpec rope;
   rope.interleaved = defaults.interleaved;
-  rope.max_positions = keys.size_or("max_position_embeddings", 0);
+  rope.max_positions = keys.size_or("max_position_embeddings", defaults.max_positions);
   rope.theta = keys.positive_or("rope_theta", defaults.theta);
-  const double otherwise =
-      defaults.dims > 0 ? static_cast<double>(defaults.dims) / static_cast<double>(head_dim) : defaults.partial;
+  const bool whole = defaults.partial == 0 && defaults.dims == 0;
+  const double otherwise = defaults.dims > 0 ? static_cast<double>(defaults.dims) / static_cast<double>(head_dim)
+                                             : (whole ? 1 : defaults.partial);
   double partial = keys.positive_or("partial_rotary_factor", otherwise);
   if (section) {
     rope.theta = section->positive_or("rope_theta", rope.theta);
     partial = section->positive_or("partial_rotary_factor", partial);
   }
+  // What the library that saves such models never looks at, and other runtimes do.
+  if (whole && partial != 1) keys.refuse("partial_rotary_factor", "1, as models of this type rotate whole heads");
   // A share that was a number of components is that number again, whatever rounding made of it.
   const double dims = std::floor(static_cast<double>(head_dim) * partial + (defaults.dims > 0 ? 1e-6 : 0));
   if (!(dims >= 2 && dims <= static_cast<double>(head_dim)) || std::fmod(dims, 2) != 0) {

@@ -12,9 +12,18 @@ namespace assay {
 namespace {
 
 /// Where decoders stand: alone, in a multimodal model (newer and older names), saved without their head.
-constexpr std::array kPrefixes = {
-    "model.", "model.language_model.", "language_model.model.", "language_model.", "decoder.", ""};
-constexpr std::array kHeads = {"lm_head", "language_model.lm_head", "model.lm_head", "embed_out"};
+constexpr std::array kPrefixes = {"model.",
+                                  "model.language_model.",
+                                  "language_model.model.",
+                                  "language_model.",
+                                  "model.text_model.",
+                                  "thinker.model.",
+                                  "llm.model.",
+                                  "decoder.",
+                                  ""};
+constexpr std::array kHeads = {"lm_head",       "language_model.lm_head", "model.language_model.lm_head",
+                               "model.lm_head", "thinker.lm_head",        "llm.lm_head",
+                               "embed_out"};
 
 /// A head that was quantized on its own is a head, whatever the config says about ties.
 bool holds_more_than_weight(const Checkpoint& checkpoint, const std::string& module) {
@@ -134,6 +143,10 @@ LinearSpec Source::head(const std::string& embedding, bool tied, int64_t vocab, 
   }
   if (!tied) missing_module(kHeads[0]);
   head.module = embedding;
+  for (const char* module : kHeads) {
+    if (bias && checkpoint.find(std::string(module) + ".bias") != nullptr)
+      head.bias = tensor_at(std::string(module) + ".bias", {vocab}).name;
+  }
   return head;
 }
 

@@ -21,6 +21,17 @@ struct Mamba2Keys {
 Mamba2Shape read_mamba2(Keys& keys, const Mamba2Keys& names, int64_t width);
 Mamba2Spec mamba2(const Source& source, const Decoder& decoder, const std::string& module, const Mamba2Shape& shape);
 
+/// Sizes of a Mamba mixer. `norm` is that of the time steps, B and C before they are used.
+struct MambaShape {
+  int64_t channels = 0, states = 0, rank = 0, kernel = 0;
+  bool bias = false, conv_bias = true;  ///< bias: of the projections in and out
+  NormStyle norm = {.kind = NormSpec::Kind::none};
+};
+
+MambaSpec mamba(const Source& source, const Decoder& decoder, const std::string& module, const MambaShape& shape);
+/// The rank of a time step; "auto" is a sixteenth of the model.
+int64_t read_time_step_rank(Keys& keys, const char* key, int64_t hidden);
+
 /// Defaults of models that are nothing but layers of state spaces.
 DecoderDefaults mamba_defaults(Keys& keys);
 
