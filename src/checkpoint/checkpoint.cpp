@@ -148,6 +148,7 @@ void Checkpoint::open_gguf(const ModelFiles& files) {
   }
   GgufModel model = translate_gguf(*gguf_, tensors_, [&](const StoredTensor& tensor) { return read(tensor); });
   tensors_ = std::move(model.tensors);
+  notes_.insert(notes_.end(), model.notes.begin(), model.notes.end());
   config_ = std::make_unique<Json>(std::move(model.config));
 }
 

@@ -287,6 +287,10 @@ void locate_in_directory(ModelFiles& files) {
     files.notes.push_back(fmt::format("{} .safetensors {} not part of the model: {}", strays.size(),
                                       strays.size() == 1 ? "file is" : "files are", listed(strays)));
   }
+  if (const auto ggufs = those(names, [](const std::string& name) { return name.ends_with(kGguf); }); !ggufs.empty()) {
+    files.notes.push_back(
+        fmt::format("the .safetensors of this folder are the model, not {}; name that file to have it", listed(ggufs)));
+  }
 }
 
 }  // namespace

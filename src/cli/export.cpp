@@ -45,6 +45,9 @@ class Exporter {
   Exporter(const Checkpoint& checkpoint, const QuantConfig& quant, const ModelSpec& spec, DType dtype, ThreadPool& pool)
       : checkpoint_(checkpoint), quant_(quant), dtype_(dtype), pool_(pool) {
     add(open_embedding(checkpoint, quant, spec));
+    for (const LayerSpec& layer : spec.layers) {
+      if (const auto* latent = std::get_if<LatentAttentionSpec>(&layer.mixer)) add_latent(*latent);
+    }
     for_each_linear(spec, [&](const LinearSpec& linear) {
       if (!modules_.contains(linear.module)) add(open_linear(checkpoint, quant, linear));
     });
@@ -122,6 +125,33 @@ class Exporter {
                        }});
   }
 
+  /// What llama.cpp's converter has taken apart is one matrix of the plain model, for each head rows of k, then of v.
+  void add_latent(const LatentAttentionSpec& latent) {
+    if (latent.k_b.module == latent.v_b.module) return;
+    const std::shared_ptr<const StoredWeight> k = open_linear(checkpoint_, quant_, latent.k_b);
+    const std::shared_ptr<const StoredWeight> v = open_linear(checkpoint_, quant_, latent.v_b);
+    for (const auto& weight : {k, v}) {
+      modules_.insert(weight->name());
+      for (const StoredPart& part : weight->parts()) claimed_.insert(part.tensor);
+    }
+    const int64_t rows = latent.nope_dim + latent.value_dim, rank = latent.k_b.in;
+    tensors.push_back({latent.module + ".kv_b_proj.weight",
+                       dtype_,
+                       {latent.heads * rows, rank},
+                       latent.heads,
+                       rows * rank * (bits_of(dtype_) / 8),
+                       1,
+                       [=, this](int64_t head, int64_t, std::byte* out) {
+                         stop_if_interrupted();
+                         const int64_t nope = latent.nope_dim, value = latent.value_dim;
+                         std::vector<float> values(static_cast<size_t>(rows * rank));
+                         decode_linear(*k, latent.k_b, head * nope, (head + 1) * nope, values.data());
+                         decode_linear(*v, latent.v_b, head * value, (head + 1) * value, values.data() + nope * rank);
+                         check_range(values, latent.module, head * rows, rank);
+                         store_floats(values, dtype_, out);
+                       }});
+  }
+
   void decode(const StoredWeight& weight, int64_t begin, int64_t end, std::byte* out) const {
     store_floats(decoded(weight, begin, end), dtype_, out);
   }
@@ -130,13 +160,17 @@ class Exporter {
   std::vector<float> decoded(const StoredWeight& weight, int64_t begin, int64_t end) const {
     std::vector<float> values(static_cast<size_t>((end - begin) * weight.cols()));
     weight.decode(begin, end, values.data());
+    check_range(values, weight.name(), begin, weight.cols());
+    return values;
+  }
+
+  void check_range(const std::vector<float>& values, const std::string& name, int64_t first_row, int64_t cols) const {
     const auto overflows = [](float v) { return std::fabs(v) >= 65520 && std::isfinite(v); };
     const auto large = std::find_if(values.begin(), values.end(), overflows);
     if (dtype_ == DType::F16 && large != values.end()) {
-      fail("{}: row {} holds {}, which float16 cannot; export as bf16 or f32", weight.name(),
-           begin + (large - values.begin()) / weight.cols(), *large);
+      fail("{}: row {} holds {}, which float16 cannot; export as bf16 or f32", name,
+           first_row + (large - values.begin()) / cols, *large);
     }
-    return values;
   }
 
   void drop(const AttentionQuant& attention, const std::string& module) {

@@ -15,7 +15,8 @@ LatentAttention::LatentAttention(RunContext& context, const LatentAttentionSpec&
   q_ = Linear(store, spec.q, as_deployed);
   kv_a_ = Linear(store, spec.kv_a, as_deployed);
   kv_norm_ = Norm(store, spec.kv_norm);
-  kv_b_ = Linear(store, spec.kv_b, as_deployed);
+  k_b_ = Linear(store, spec.k_b, as_deployed);
+  v_b_ = Linear(store, spec.v_b, as_deployed);
   o_ = Linear(store, spec.o, as_deployed);
 
   const OpenModel& model = store.model();
@@ -62,7 +63,8 @@ std::pair<Matrix, Matrix> LatentAttention::keys_and_values(RunContext& context, 
   const int64_t rank = kv_a_.out() - rope;
   const Matrix compressed = workspace.get("compressed kv", h.rows, kv_a_.out());
   const Matrix positioned{compressed.data + rank, h.rows, rope, compressed.stride};
-  const Matrix latent = workspace.get("latent kv", h.rows, rank), both = workspace.get("k and v", h.rows, kv_b_.out());
+  const Matrix latent = workspace.get("latent kv", h.rows, rank);
+  const Matrix unrotated = workspace.get("unrotated k", h.rows, heads * nope);
   const Matrix k = workspace.get("k", h.rows, heads * (nope + rope)), v = workspace.get("v", h.rows, heads * width);
 
   project(context, h, {{kv_a_, compressed}});
@@ -75,11 +77,10 @@ std::pair<Matrix, Matrix> LatentAttention::keys_and_values(RunContext& context, 
     device.quantize(cache_quant_, latent);
     device.quantize(cache_quant_, positioned);
   });
-  project(context, latent, {{kv_b_, both}});
+  project(context, latent, {{k_b_, unrotated}, {v_b_, v}});
   context.times.time("rope", [&] {
     const int64_t rows = h.rows * heads;
-    device.copy({both.data, rows, nope, nope + width}, {k.data, rows, nope, nope + rope});
-    device.copy({both.data + nope, rows, width, nope + width}, {v.data, rows, width, width});
+    device.copy({unrotated.data, rows, nope, nope}, {k.data, rows, nope, nope + rope});
     for (int64_t head = 0; head < heads; ++head) {
       device.copy(positioned, {k.data + head * (nope + rope) + nope, h.rows, rope, k.stride});
     }

@@ -16,7 +16,7 @@ class LatentAttention : public Body {
   void rotate(RunContext& context, Matrix heads, int64_t heads_per_row) const;
 
   const LatentAttentionSpec* spec_;
-  Linear q_a_, q_, kv_a_, kv_b_, o_;
+  Linear q_a_, q_, kv_a_, k_b_, v_b_, o_;
   Norm q_norm_, kv_norm_;
   ActivationQuant cache_quant_;
 };

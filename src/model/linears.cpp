@@ -22,10 +22,13 @@ std::unique_ptr<StoredWeight> open_sized(const Module& module, const LinearSpec&
 
 void decode_linear(const StoredWeight& stored, const LinearSpec& linear, int64_t begin, int64_t end, float* out) {
   if (linear.stack_rows > 0) {
-    const int64_t stack = linear.stored_row(begin) / linear.stack_rows;
+    int64_t stack = -1;
     std::vector<float> whole(static_cast<size_t>(linear.in * linear.stack_rows));
-    stored.decode(stack * linear.in, (stack + 1) * linear.in, whole.data());
     for (int64_t r = begin; r < end; ++r, out += linear.in) {
+      if (const int64_t own = linear.stored_row(r) / linear.stack_rows; own != stack) {
+        stack = own;
+        stored.decode(stack * linear.in, (stack + 1) * linear.in, whole.data());
+      }
       const float* from = whole.data() + (linear.stored_row(r) - stack * linear.stack_rows);
       for (int64_t c = 0; c < linear.in; ++c) out[c] = from[c * linear.stack_rows];
     }

@@ -21,7 +21,7 @@ struct LatentAttentionSpec {
   LinearSpec q;      ///< [heads * (nope_dim + rope_dim), ...]
   LinearSpec kv_a;   ///< [kv_rank + rope_dim, hidden]: the latent state, then the part of k with positions
   NormSpec kv_norm;  ///< of the latent state
-  LinearSpec kv_b;   ///< from that, nope_dim rows of k, then value_dim rows of v for each head
+  LinearSpec k_b, v_b;  ///< from that, for each head nope_dim rows of k and value_dim rows of v
   LinearSpec o;
   int64_t heads = 0, nope_dim = 0, rope_dim = 0, value_dim = 0;
   int rope = 0;      ///< index into ModelSpec::ropes
@@ -30,7 +30,7 @@ struct LatentAttentionSpec {
   template <class Visit>
   void for_each_linear(Visit&& visit) const {
     if (q_a) visit(*q_a);
-    for (const LinearSpec* linear : {&q, &kv_a, &kv_b, &o}) visit(*linear);
+    for (const LinearSpec* linear : {&q, &kv_a, &k_b, &v_b, &o}) visit(*linear);
   }
 };
 

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "checkpoint/checkpoint.h"
@@ -126,6 +127,90 @@ TEST_F(GgufModel, ScalingOfRopeIsReadFromWhereverItStands) {
                             "short_factor": [1.0, 8.0], "long_factor": [1.0, 8.0]})"));
   writer = model("llama").add("llama.rope.scaling.type", "bent");
   expect_contains(error_of([&] { open(writer); }), "none, linear, yarn or longrope, found");
+}
+
+TEST_F(GgufModel, YarnKeepsTheMagnitudesThatLlamaCppKnows) {
+  GgufWriter writer = model("mistral3");
+  writer.add("mistral3.rope.scaling.type", "yarn").add("mistral3.rope.scaling.factor", 4.0f);
+  writer.add("mistral3.rope.scaling.yarn_log_multiplier", 0.5f);
+  writer.add("mistral3.rope.scaling.yarn_attn_factor", 1.5f);
+  EXPECT_EQ(open(writer).config()["rope_scaling"],
+            Json::parse(R"({"rope_type": "yarn", "factor": 4.0, "mscale": 1.0, "mscale_all_dim": 0.5,
+                            "attention_factor": 1.5})"));
+}
+
+TEST_F(GgufModel, LatentHeadsAreDescribedByNewAndOldFiles) {
+  for (const bool split : {true, false}) {
+    GgufWriter writer = model("deepseek2");
+    const auto add = [&](const char* key, uint32_t value) {
+      writer.add(std::string("deepseek2.attention.") + key, value);
+    };
+    writer.add("deepseek2.rope.dimension_count", uint32_t{2}).add("deepseek2.rope.scaling.type", "yarn");
+    writer.add("deepseek2.rope.scaling.factor", 4.0f).add("deepseek2.rope.scaling.yarn_log_multiplier", 0.1f);
+    add("kv_lora_rank", 4);
+    add("key_length", split ? 6 : 5);
+    add("value_length", split ? 4 : 7);
+    if (split) {
+      add("key_length_mla", 5);
+      add("value_length_mla", 7);
+      writer.tensor("blk.0.attn_k_b.weight", kF32, {2, 4, 3}, std::string(96, '\0'));
+      writer.tensor("blk.0.attn_v_b.weight", kF32, {2, 7, 4}, std::string(224, '\0'));
+    } else {
+      writer.tensor("blk.0.attn_kv_b.weight", kF32, {20, 4}, std::string(320, '\0'));
+    }
+    const Checkpoint checkpoint = open(writer);
+    const Json& config = checkpoint.config();
+    EXPECT_EQ(config["qk_rope_head_dim"], 2);
+    EXPECT_EQ(config["qk_nope_head_dim"], 3);
+    EXPECT_EQ(config["v_head_dim"], 7);
+    EXPECT_EQ(config["kv_lora_rank"], 4);
+    EXPECT_EQ(config["rope_scaling"]["mscale_all_dim"], 1.0);
+    const std::string attention = "model.layers.0.self_attn.";
+    if (split) {
+      EXPECT_EQ(checkpoint.at(attention + "k_b_proj.weight").describe(), "F32 [8, 3]");
+      EXPECT_EQ(checkpoint.at(attention + "v_b_proj.weight").describe(), "F32 [14, 4]");
+    } else {
+      EXPECT_EQ(checkpoint.at(attention + "kv_b_proj.weight").describe(), "F32 [20, 4]");
+    }
+  }
+}
+
+TEST_F(GgufModel, FusedProjectionsFallApartWhereTheModelHasThreeOfThem) {
+  GgufWriter writer = model("chatglm");
+  writer.tensor("blk.0.attn_qkv.bias", {16}, std::vector<float>(16));
+  const Checkpoint checkpoint = open(writer);
+  const auto& q = checkpoint.at("model.layers.0.self_attn.q_proj.bias");
+  EXPECT_EQ(q.describe(), "F32 [8]");
+  EXPECT_EQ(checkpoint.at("model.layers.0.self_attn.k_proj.bias").offset, q.offset + 32);
+  EXPECT_EQ(checkpoint.at("model.layers.0.self_attn.v_proj.bias").offset, q.offset + 48);
+  EXPECT_EQ(checkpoint.at("model.layers.0.self_attn.v_proj.bias").describe(), "F32 [4]");
+}
+
+TEST_F(GgufModel, NumbersOfTheMetadataBecomeTensors) {
+  GgufWriter writer = model("apertus");
+  for (const char* name : {"alpha_n", "alpha_p", "beta", "eps"}) {
+    writer.add(std::string("xielu.") + name, std::vector<float>{0.25f});
+  }
+  const Checkpoint checkpoint = open(writer);
+  const auto& beta = checkpoint.at("model.layers.0.mlp.act_fn.beta");
+  const std::vector<std::byte> bytes = checkpoint.read(beta);
+  float value = 0;
+  std::memcpy(&value, bytes.data(), sizeof value);
+  EXPECT_EQ(value, 0.25f);
+  writer = model("apertus").add("xielu.alpha_n", std::vector<float>{1, 2});
+  expect_contains(error_of([&] { open(writer); }), "1 float32 numbers, one for each layer");
+}
+
+TEST_F(GgufModel, AKeyThatChangesTheMathsAndIsNotAppliedIsRefused) {
+  const auto refusal = [&](const GgufWriter& writer) { return error_of([&] { open(writer); }); };
+  expect_contains(refusal(model("llama").add("llama.attention.scale", 0.5f)), "llama.attention.scale");
+  expect_contains(refusal(model("qwen3").add("qwen3.residual_scale", 0.5f)), "assay does not apply it");
+  expect_contains(refusal(model("llama").add("llama.attention.causal", false)), "llama.attention.causal");
+  expect_contains(refusal(model("llama4").add("llama4.expert_gating_func", uint32_t{1})), "llama4.expert_gating_func");
+  EXPECT_NO_THROW(open(model("qwen3").add("qwen3.residual_scale", 1.0f).add("qwen3.attention.sliding_window", 0u)));
+  const Checkpoint phi = open(model("phi3").add("phi3.attention.sliding_window", 2047u));
+  ASSERT_EQ(phi.notes().size(), 1u);
+  expect_contains(phi.notes()[0], "phi3.attention.sliding_window is ignored");
 }
 
 TEST_F(GgufModel, NormsThatHoldOneMoreSayItAndTensorsOfNoUseKeepTheirNames) {

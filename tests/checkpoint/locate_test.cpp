@@ -286,6 +286,15 @@ void add_gguf(const std::filesystem::path& path, const std::string& tensor, int 
   writer.tensor(tensor, {2}, {1, 2}).save(path);
 }
 
+TEST_F(Locate, AGgufBesideSafetensorsIsNotTheModelAndThatIsSaid) {
+  add("model.safetensors", "a");
+  add_gguf(dir / "m.gguf", "t");
+  const Checkpoint checkpoint = open();
+  EXPECT_EQ(checkpoint.gguf(), nullptr);
+  ASSERT_EQ(checkpoint.notes().size(), 1u);
+  expect_contains(checkpoint.notes()[0], R"(not "m.gguf"; name that file)");
+}
+
 TEST_F(Locate, TheOneGgufOfAFolderIsTheModel) {
   add_gguf(dir / "m.gguf", "t");
   add_gguf(dir / "mmproj-m.gguf", "v");

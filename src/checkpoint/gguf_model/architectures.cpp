@@ -63,6 +63,18 @@ void window_all_but_every(Config& config, int64_t period) {
   config.json["layer_types"] = std::move(types);
 }
 
+/// The same, unless the file marks the layers.
+void window_by_pattern(Config& config, int64_t period) {
+  window_all_but_every(config, period);
+  const std::vector<bool> marks = config.metadata.booleans(config.key("attention.sliding_window_pattern"));
+  Json& types = config.json["layer_types"];
+  if (marks.empty()) return;
+  if (marks.size() != types.size()) {
+    config.metadata.refuse(config.key("attention.sliding_window_pattern"), "a mark for each layer");
+  }
+  for (size_t i = 0; i < marks.size(); ++i) types[i] = marks[i] ? "sliding_attention" : "full_attention";
+}
+
 void finish_gemma2(Config& config) {
   config.rename("hidden_act", "hidden_activation");
   config.copy("attn_logit_softcapping", "attn_logit_softcapping");
@@ -100,7 +112,7 @@ void finish_ernie4_5(Config& config) {
 
 /// Only the larger one has windows.
 void finish_exaone4(Config& config) {
-  if (config.has("attention.sliding_window")) window_all_but_every(config, 4);
+  if (config.has("attention.sliding_window")) window_by_pattern(config, 4);
 }
 
 void finish_falcon(Config& config) {
@@ -112,6 +124,7 @@ void finish_falcon(Config& config) {
   config.json["multi_query"] = kv_heads == 1;
   config.json["num_kv_heads"] = kv_heads;
 }
+constexpr const char* kKvHeads[] = {"num_key_value_heads"};
 constexpr Name kFalcon[] = {
     {"token_embd", "transformer.word_embeddings"},
     {"output_norm", "transformer.ln_f"},
@@ -129,28 +142,6 @@ constexpr Name kFalconOfTwoNorms[] = {
     {"attn_output", "self_attention.dense"},
     {"ffn_up", "mlp.dense_h_to_4h"},
     {"ffn_down", "mlp.dense_4h_to_h"},
-};
-
-/// The layers that predict further tokens come last and take no part.
-void finish_glm4_moe(Config& config) {
-  config.json["num_hidden_layers"] =
-      config.layers() - config.metadata.integer_or(config.key("nextn_predict_layers"), 0);
-  config.copy("expert_count", "n_routed_experts");
-  config.copy("expert_used_count", "num_experts_per_tok");
-  config.copy("expert_shared_count", "n_shared_experts");
-  config.copy("expert_feed_forward_length", "moe_intermediate_size");
-  config.copy("leading_dense_block_count", "first_k_dense_replace");
-  config.copy("expert_weights_scale", "routed_scaling_factor");
-  config.copy("expert_weights_norm", "norm_topk_prob");
-  config.copy("expert_group_count", "n_group");
-  config.copy("expert_group_used_count", "topk_group");
-  config.json["use_qk_norm"] = config.stores("blk.0.attn_q_norm.weight");
-}
-constexpr Name kGlm4Moe[] = {
-    {"post_attention_norm", "post_attention_layernorm"},
-    {"ffn_gate_shexp", "mlp.shared_experts.gate_proj"},
-    {"ffn_up_shexp", "mlp.shared_experts.up_proj"},
-    {"ffn_down_shexp", "mlp.shared_experts.down_proj"},
 };
 
 constexpr Name kGpt2[] = {
@@ -203,8 +194,14 @@ void finish_granite_moe(Config& config) {
   add_granite_factors(config);
   config.copy("expert_count", "num_local_experts");
   config.copy("expert_used_count", "num_experts_per_tok");
+  if (!config.has("expert_shared_feed_forward_length")) return;
+  config.json["model_type"] = "granitemoeshared";
+  config.copy("expert_shared_feed_forward_length", "shared_intermediate_size");
 }
 constexpr Name kGraniteMoe[] = {
+    {"ffn_gate_shexp", "shared_mlp.gate_proj"},
+    {"ffn_up_shexp", "shared_mlp.up_proj"},
+    {"ffn_down_shexp", "shared_mlp.output_linear"},
     {"ffn_gate_inp", "block_sparse_moe.router.layer"},
     {"ffn_gate_exps", "block_sparse_moe.experts.{}.gate_proj", Rows::each_expert},
     {"ffn_up_exps", "block_sparse_moe.experts.{}.up_proj", Rows::each_expert},
@@ -221,11 +218,23 @@ void finish_olmoe(Config& config) {
   config.copy("expert_used_count", "num_experts_per_tok");
   config.json["norm_topk_prob"] = false;
 }
+/// The one with windows is OLMo 3.
+void finish_olmo2(Config& config) {
+  if (!config.has("attention.sliding_window")) return;
+  config.json["model_type"] = "olmo3";
+  if (config.has("rope.freq_base_swa") && config.number("rope.freq_base_swa") != config.number("rope.freq_base")) {
+    config.metadata.refuse(config.key("rope.freq_base_swa"), "the same as rope.freq_base");
+  }
+  window_by_pattern(config, 4);
+}
 constexpr Name kOlmo2[] = {
     {"post_attention_norm", "post_attention_layernorm"},
     {"post_ffw_norm", "post_feedforward_layernorm"},
 };
 
+void finish_phi3(Config& config) {
+  config.ignore("attention.sliding_window", "llama.cpp lets this architecture see everything");
+}
 constexpr Name kPhi3[] = {
     {"ffn_up", "mlp.gate_up_proj"},
 };
@@ -304,6 +313,7 @@ std::span<const Architecture> architectures() {
        .layers = "transformer.h.",
        .names = kFalconOfTwoNorms,
        .finish = finish_falcon,
+       .unused = kKvHeads,
        .sign = "blk.0.attn_norm_2.weight"},
       {.name = "falcon",
        .model_type = "falcon",
@@ -311,15 +321,16 @@ std::span<const Architecture> architectures() {
        .norm_eps = "layer_norm_epsilon",
        .layers = "transformer.h.",
        .names = kFalcon,
-       .finish = finish_falcon},
+       .finish = finish_falcon,
+       .unused = kKvHeads},
       {.name = "glm4", .model_type = "glm4", .names = kGlm4},
-      {.name = "glm4moe", .model_type = "glm4_moe", .names = kGlm4Moe, .finish = finish_glm4_moe},
       {.name = "gpt2",
        .model_type = "gpt2",
        .norm_eps = "layer_norm_epsilon",
        .layers = "transformer.h.",
        .names = kGpt2,
-       .finish = finish_gpt2},
+       .finish = finish_gpt2,
+       .unused = kSizesOfOldGpts},
       {.name = "gptneox",
        .model_type = "gpt_neox",
        .activation = "gelu",
@@ -339,7 +350,7 @@ std::span<const Architecture> architectures() {
        .norms_plus_one = true,
        .norm_eps = "norm_eps"},
       {.name = "olmo", .model_type = "olmo", .rotary_rows = true, .norm_eps = "norm_eps", .finish = finish_olmo},
-      {.name = "olmo2", .model_type = "olmo2", .names = kOlmo2},
+      {.name = "olmo2", .model_type = "olmo2", .names = kOlmo2, .finish = finish_olmo2},
       {.name = "olmoe", .model_type = "olmoe", .finish = finish_olmoe},
       {.name = "phi2",
        .model_type = "phi",
@@ -347,10 +358,13 @@ std::span<const Architecture> architectures() {
        .norm_eps = "layer_norm_eps",
        .names = kPhi2,
        .finish = finish_phi2},
-      {.name = "phi3", .model_type = "phi3", .names = kPhi3},
+      {.name = "phi3", .model_type = "phi3", .names = kPhi3, .finish = finish_phi3},
       {.name = "qwen2", .model_type = "qwen2"},
       {.name = "qwen2moe", .model_type = "qwen2_moe", .finish = finish_qwen2_moe},
+      {.name = "qwen2vl", .model_type = "qwen2_vl"},
       {.name = "qwen3", .model_type = "qwen3"},
+      {.name = "qwen3vl", .model_type = "qwen3"},
+      {.name = "qwen3vlmoe", .model_type = "qwen3_moe", .finish = finish_qwen3_moe},
       {.name = "qwen3moe", .model_type = "qwen3_moe", .finish = finish_qwen3_moe},
       {.name = "gpt-oss", .model_type = "gpt_oss", .names = kGptOss, .finish = finish_gpt_oss},
       {.name = "seed_oss", .model_type = "seed_oss", .names = kSeedOss, .finish = finish_seed_oss},

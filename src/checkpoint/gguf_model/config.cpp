@@ -17,6 +17,44 @@ double shortest(double value) {
   return std::stod(fmt::format("{}", static_cast<float>(value)));
 }
 
+/// Keys that change the maths of some architecture, and the number that leaves it as it is, beside 0.
+constexpr std::pair<std::string_view, double> kMaths[] = {
+    {"attention.clamp_kqv", 0},
+    {"attention.key_length_mla", 0},
+    {"attention.kv_lora_rank", 0},
+    {"attention.max_alibi_bias", 0},
+    {"attention.output_scale", 1},
+    {"attention.q_lora_rank", 0},
+    {"attention.scale", 0},
+    {"attention.sliding_window", 0},
+    {"attention.temperature_length", 0},
+    {"attention.temperature_scale", 0},
+    {"attention.value_length_mla", 0},
+    {"attn_logit_softcapping", 0},
+    {"embedding_scale", 1},
+    {"expert_chunk_feed_forward_length", 0},
+    {"expert_count", 0},
+    {"expert_gating_func", 1},
+    {"expert_group_count", 1},
+    {"expert_group_scale", 1},
+    {"expert_group_used_count", 1},
+    {"expert_shared_count", 0},
+    {"expert_shared_feed_forward_length", 0},
+    {"expert_weights_norm", 0},
+    {"expert_weights_scale", 1},
+    {"final_logit_softcapping", 0},
+    {"interleave_moe_layer_step", 1},
+    {"leading_dense_block_count", 0},
+    {"logit_scale", 1},
+    {"moe_every_n_layers", 1},
+    {"nextn_predict_layers", 0},
+    {"residual_scale", 1},
+    {"rope.freq_base_swa", 0},
+    {"rope.scaling.yarn_ext_factor", 1},
+    {"router_logit_softcapping", 0},
+    {"swin_norm", 0},
+};
+
 }  // namespace
 
 double share(int64_t part, int64_t whole) {
@@ -35,9 +73,41 @@ Config::Config(const GgufMetadata& metadata, const GgufTensors& tensors, const G
   if (architecture.has_attention) add_attention();
   if (architecture.has_attention && !architecture.own_rope) add_rope();
   if (architecture.finish) architecture.finish(*this);
+  check_unread();
+}
+
+void Config::check_unread() const {
+  if (!metadata.boolean_or(full_key("attention.causal"), true)) metadata.refuse(full_key("attention.causal"), "true");
+  for (const auto& [name, neutral] : kMaths) {
+    const auto* value = asked_.contains(name) ? nullptr : metadata.find(full_key(name));
+    if (!value) continue;
+    const bool of_layers = value->kind == GgufMetadata::Kind::array;
+    const bool mark = (of_layers ? value->element : value->kind) == GgufMetadata::Kind::boolean;
+    std::vector<double> numbers;
+    if (mark) {
+      for (const bool set : metadata.booleans(full_key(name))) numbers.push_back(set ? 1 : 0);
+    } else {
+      numbers = metadata.numbers(full_key(name));
+    }
+    if (std::ranges::all_of(numbers, [&](double number) { return number == 0 || number == neutral; })) continue;
+    metadata.refuse(full_key(name),
+                    fmt::format("{}: this key changes what the model computes, and assay does not apply "
+                                "it to this architecture",
+                                neutral));
+  }
+}
+
+void Config::ignore(std::string_view name, const std::string& why) {
+  const auto* value = metadata.find(key(name));
+  if (value) notes.push_back(fmt::format("{} is ignored: {}", key(name), why));
 }
 
 std::string Config::key(std::string_view name) const {
+  asked_.emplace(name);
+  return full_key(name);
+}
+
+std::string Config::full_key(std::string_view name) const {
   return fmt::format("{}.{}", architecture_.name, name);
 }
 
@@ -141,12 +211,36 @@ void Config::add_attention() {
   json["num_attention_heads"] = heads;
   json["num_key_value_heads"] = has("attention.head_count_kv") ? common_to_layers("attention.head_count_kv") : heads;
   if (heads < 1) metadata.refuse(key("attention.head_count"), "at least 1");
+  if (architecture_.latent) {
+    head_dim_ = integer("rope.dimension_count");  // of the part with positions
+  } else {
+    add_head_size(heads);
+  }
+  if (layers_store("attn_q.bias") || layers_store("attn_qkv.bias")) json["attention_bias"] = true;
+}
+
+void Config::add_head_size(int64_t heads) {
   head_dim_ = has("attention.key_length") ? integer("attention.key_length") : integer("embedding_length") / heads;
   if (has("attention.key_length")) json["head_dim"] = head_dim_;
   if (has("attention.value_length") && integer("attention.value_length") != head_dim_) {
     metadata.refuse(key("attention.value_length"), fmt::format("{}, as keys have", head_dim_));
   }
-  if (layers_store("attn_q.bias") || layers_store("attn_qkv.bias")) json["attention_bias"] = true;
+}
+
+void Config::add_scalars(const std::string& key, const std::string& name) {
+  const auto* value = metadata.find(key);
+  const auto count = static_cast<uint64_t>(layers());
+  if (!value || value->kind != GgufMetadata::Kind::array || value->element != GgufMetadata::Kind::f32 ||
+      value->count != count) {
+    metadata.refuse(key, fmt::format("{} float32 numbers, one for each layer", count));
+  }
+  for (uint64_t layer = 0; layer < count; ++layer) {
+    StoredTensor scalar{fmt::format(fmt::runtime(name), layer), DType::F32, {1}};
+    scalar.offset = value->offset + layer * sizeof(float);
+    scalar.bytes = sizeof(float);
+    scalar.big_endian = tensors.begin()->second.big_endian;
+    made.emplace(scalar.name, scalar);
+  }
 }
 
 void Config::add_rope() {
@@ -182,7 +276,16 @@ void Config::add_rope_scaling() {
     scaling["factor"] = factor;
     if (has("rope.scaling.yarn_beta_fast")) scaling["beta_fast"] = number("rope.scaling.yarn_beta_fast");
     if (has("rope.scaling.yarn_beta_slow")) scaling["beta_slow"] = number("rope.scaling.yarn_beta_slow");
-    if (attention != 1) scaling["attention_factor"] = attention * (factor > 1 ? 1 + 0.1 * std::log(factor) : 1);
+    if (const double all = metadata.number_or(key("rope.scaling.yarn_log_multiplier"), 0); all != 0) {
+      // llama.cpp knows no other magnitude than 1, and of latent attention takes both for the same.
+      scaling["mscale_all_dim"] = architecture_.latent ? shortest(all / 0.1) : shortest(all);
+      scaling["mscale"] = architecture_.latent ? scaling["mscale_all_dim"] : Json(1.0);
+    }
+    if (has("rope.scaling.yarn_attn_factor")) {
+      scaling["attention_factor"] = shortest(number("rope.scaling.yarn_attn_factor"));
+    } else if (attention != 1) {
+      scaling["attention_factor"] = attention * (factor > 1 ? 1 + 0.1 * std::log(factor) : 1);
+    }
   } else if (factor != 1 && (type == "linear" || type == "none")) {
     scaling["rope_type"] = "linear";
     scaling["factor"] = factor;

@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@ namespace assay {
 struct GgufModel {
   Json config;
   std::map<std::string, StoredTensor, std::less<>> tensors;
+  std::vector<std::string> notes;
 };
 
 using GgufTensors = std::map<std::string, StoredTensor, std::less<>>;
@@ -41,6 +43,9 @@ enum class Rows : uint8_t {
   parameter,    ///< same, under the name alone, without ".weight"
   convolution,  ///< weights [channels, 1, kernel], stored without the 1
   flat,         ///< a vector, stored in several rows
+  one_row_parameter,
+  each_head,  ///< a stack [heads, out, in], one below the other
+  q_k_v,      ///< all q, then all k, then all v, one tensor each; {} in the name is the letter
 };
 
 /// How value heads of linear attention stand in a tensor.
@@ -76,19 +81,26 @@ struct Architecture {
   const char* activation = "silu";
   bool rotary_rows = false;     ///< the converter reorders rows of q and k
   bool norms_plus_one = false;  ///< the converter adds 1 to the weights of norms
+  bool latent = false;          ///< attention from a latent state, whose heads `finish` describes
   const char* norm_eps = "rms_norm_eps";
   std::string_view layers = "model.layers.";
   std::span<const Name> names = {};
-  void (*finish)(Config&) = nullptr;  ///< keys of its own
-  std::string_view sign = {};         ///< a tensor that tells it from a later row of the same name
+  void (*finish)(Config&) = nullptr;         ///< keys of its own
+  std::span<const char* const> unused = {};  ///< usual keys that its config does not have
+  std::string_view sign = {};                ///< a tensor that tells it from a later row of the same name
   Lists lists = Lists::uniform;
   bool has_attention = true;  ///< files of mere state spaces say 0 heads
   bool own_rope = false;      ///< `finish` makes it
   bool dealt_values = false;  ///< the first value head of every key head comes before the second of any
 };
 
-/// All of them: decoders of attention alone, and those with other mixers or several streams.
+/// What models without rope and with a key and a value for each query do not say.
+inline constexpr const char* kSizesOfOldGpts[] = {"num_key_value_heads", "rope_theta", "partial_rotary_factor"};
+
+/// All of them: the first ones, further decoders, mixtures of experts, those with other mixers or several streams.
 std::span<const Architecture> architectures();
+std::span<const Architecture> decoders();
+std::span<const Architecture> mixtures();
 std::span<const Architecture> hybrids();
 
 /// config.json in the making.
@@ -97,7 +109,7 @@ class Config {
   Config(const GgufMetadata& metadata, const GgufTensors& tensors, const GgufRead& read,
          const Architecture& architecture);
 
-  /// "<architecture>.<name>"
+  /// "<architecture>.<name>", which counts as read.
   std::string key(std::string_view name) const;
   bool has(std::string_view name) const { return metadata.has(key(name)); }
   int64_t integer(std::string_view name) const { return metadata.integer(key(name)); }
@@ -117,6 +129,10 @@ class Config {
   void copy(std::string_view from, const char* to);
   /// A number as the config had it, most likely.
   double shortest_or(std::string_view name, double otherwise) const;
+  /// A tensor of one element for each layer, {} in its name, whose values are an array of the metadata.
+  void add_scalars(const std::string& key, const std::string& name);
+  /// A key that changes the maths is known and not applied, with a note.
+  void ignore(std::string_view name, const std::string& why);
   /// Moves a key of the usual name to another one.
   void rename(const char* from, const char* to);
 
@@ -129,17 +145,24 @@ class Config {
   const GgufMetadata& metadata;
   const GgufTensors& tensors;
   Json json;
+  GgufTensors made;  ///< tensors that the file does not hold as such
+  std::vector<std::string> notes;
 
  private:
+  std::string full_key(std::string_view name) const;
   int64_t common_to_layers(std::string_view name) const;
+  /// Error for a key of the metadata that changes the maths and that nobody has read.
+  void check_unread() const;
   void add_sizes();
   void add_attention();
+  void add_head_size(int64_t heads);
   void add_rope();
   void add_rope_scaling();
 
   const GgufRead& read_;
   const Architecture& architecture_;
   int64_t head_dim_ = 0;
+  mutable std::set<std::string, std::less<>> asked_;
 };
 
 /// The share of `whole` that comes out as `part` again when it is multiplied and rounded down.

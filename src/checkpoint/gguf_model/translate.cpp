@@ -127,6 +127,9 @@ class Translation {
       case Rows::one_row:
         if (made.shape.size() == 1) made.shape.insert(made.shape.begin(), 1);
         break;
+      case Rows::one_row_parameter:
+        if (made.shape.size() == 1) made.shape.insert(made.shape.begin(), 1);
+        [[fallthrough]];
       case Rows::parameter:
         return put(full_name(name, found->name, ""), made);
       case Rows::convolution:
@@ -135,6 +138,11 @@ class Translation {
       case Rows::flat:
         made.shape = {made.elements()};
         break;
+      case Rows::each_head:
+        if (made.shape.size() == 3) made.shape = {made.shape[0] * made.shape[1], made.shape[2]};
+        break;
+      case Rows::q_k_v:
+        return split_qkv(made, name, found->name);
       case Rows::each_expert:
         if (name.expert)
           return put(full_name(name, fmt::format(fmt::runtime(found->name), *name.expert), name.suffix), made);
@@ -173,6 +181,20 @@ class Translation {
     for (int64_t e = 0; e < experts; ++e) {
       expert.offset = stack.offset + expert.bytes * static_cast<uint64_t>(e * parts + part);
       put(full_name(name, fmt::format(fmt::runtime(pattern), e), name.suffix), expert);
+    }
+  }
+
+  void split_qkv(const StoredTensor& fused, const StoredName& name, std::string_view pattern) {
+    const auto heads = config_["num_attention_heads"].get<int64_t>();
+    const auto groups = config_["num_key_value_heads"].get<int64_t>();
+    const int64_t rows = rows_of(fused, heads + 2 * groups), size = rows / (heads + 2 * groups);
+    const uint64_t row_bytes = fused.bytes / static_cast<uint64_t>(rows);
+    StoredTensor part = fused;
+    for (const auto& [letter, count] : {std::pair("q", heads), std::pair("k", groups), std::pair("v", groups)}) {
+      part.shape[0] = count * size;
+      part.bytes = row_bytes * static_cast<uint64_t>(part.shape[0]);
+      put(full_name(name, fmt::format(fmt::runtime(pattern), letter), name.suffix), part);
+      part.offset += part.bytes;
     }
   }
 
@@ -262,20 +284,22 @@ class Translation {
 }  // namespace gguf
 
 GgufModel translate_gguf(const GgufMetadata& metadata, const GgufTensors& tensors, const GgufRead& read) {
-  if (tensors.empty()) return {Json::object(), {}};  // a vocabulary without a model
+  if (tensors.empty()) return {Json::object(), {}, {}};  // a vocabulary without a model
   const std::string type = metadata.string_or("general.architecture", "");
-  for (const auto rows : {gguf::architectures(), gguf::hybrids()}) {
+  for (const auto rows : {gguf::architectures(), gguf::decoders(), gguf::mixtures(), gguf::hybrids()}) {
     for (const gguf::Architecture& architecture : rows) {
       if (type != architecture.name) continue;
       if (!architecture.sign.empty() && tensors.find(architecture.sign) == tensors.end()) continue;
-      Json config = std::move(gguf::Config(metadata, tensors, read, architecture).json);
-      GgufTensors translated = gguf::Translation(metadata, tensors, architecture, config).run();
-      return {std::move(config), std::move(translated)};
+      gguf::Config config(metadata, tensors, read, architecture);
+      GgufTensors translated = gguf::Translation(metadata, tensors, architecture, config.json).run();
+      translated.merge(config.made);
+      for (const char* key : architecture.unused) config.json.erase(key);
+      return {std::move(config.json), std::move(translated), std::move(config.notes)};
     }
   }
   Json config = Json::object();
   if (!type.empty()) config["model_type"] = type;
-  return {std::move(config), tensors};
+  return {std::move(config), tensors, {}};
 }
 
 }  // namespace assay

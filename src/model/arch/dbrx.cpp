@@ -56,6 +56,14 @@ LinearSpec transposed_part(const Source& source, const Decoder& d, const std::st
   return linear;
 }
 
+/// As GGUF files have them.
+MlpSpec alone(const Source& source, const Decoder& d, const std::string& expert, const MoeShape& shape) {
+  return {.activation = d.activation,
+          .gate = source.linear(expert + ".w1", shape.intermediate, d.hidden),
+          .up = source.linear(expert + ".v1", shape.intermediate, d.hidden),
+          .down = source.linear(expert + ".w2", d.hidden, shape.intermediate)};
+}
+
 MoeShape read_shape(Keys& keys) {
   Keys* section = keys.section("ffn_config");
   if (!section) keys.refuse("ffn_config", "an object that describes the experts");
@@ -86,6 +94,10 @@ ModelSpec dbrx(Source& source) {
     moe.router = source.linear(module + ".router.layer", shape.experts, decoder.hidden);
     moe.routing = shape.routing;
     for (int64_t e = 0; e < shape.experts; ++e) {
+      if (const std::string expert = fmt::format("{}.{}", experts, e); source.has_module(source.stored(expert))) {
+        moe.experts.push_back(alone(source, decoder, expert, shape));
+        continue;
+      }
       moe.experts.push_back({.activation = decoder.activation,
                              .gate = part(source, decoder, experts, "w1", shape, e),
                              .up = part(source, decoder, experts, "v1", shape, e),

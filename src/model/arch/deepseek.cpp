@@ -41,6 +41,24 @@ double score_scale(const Deepseek& deepseek) {
   return plain * magnitude * magnitude;
 }
 
+/// k and v from the latent state: side by side for each head, or as llama.cpp's converter leaves them, apart and k's
+/// matrix of every head transposed.
+void read_latent_kv(const Source& source, const Deepseek& deepseek, const std::string& module, LatentAttentionSpec& a) {
+  const int64_t nope = deepseek.nope_dim, value = deepseek.value_dim, stride = nope + value;
+  const int64_t heads = deepseek.decoder.heads, rank = deepseek.kv_rank;
+  const std::string both = module + ".kv_b_proj", k = module + ".k_b_proj", v = module + ".v_b_proj";
+  if (source.has_module(source.stored(k))) {
+    a.k_b = source.linear(k, heads * nope, rank);
+    a.k_b.stack_rows = nope;
+    a.v_b = source.linear(v, heads * value, rank);
+    return;
+  }
+  const Rows of_k{.stored = heads * stride, .run = nope, .stride = stride};
+  const Rows of_v{.stored = heads * stride, .first = nope, .run = value, .stride = stride};
+  a.k_b = source.linear_part(both, of_k, k, heads * nope, rank);
+  a.v_b = source.linear_part(both, of_v, v, heads * value, rank);
+}
+
 LatentAttentionSpec latent_attention(const Source& source, const Deepseek& deepseek, int64_t layer) {
   const Decoder& d = deepseek.decoder;
   const std::string module = layer_name(d, layer, d.names.attention);
@@ -57,7 +75,7 @@ LatentAttentionSpec latent_attention(const Source& source, const Deepseek& deeps
   }
   a.kv_a = source.linear(module + ".kv_a_proj_with_mqa", deepseek.kv_rank + deepseek.rope_dim, d.hidden, deepseek.bias);
   a.kv_norm = source.norm(module + ".kv_a_layernorm", deepseek.kv_rank, norm);
-  a.kv_b = source.linear(module + ".kv_b_proj", d.heads * (deepseek.nope_dim + deepseek.value_dim), deepseek.kv_rank);
+  read_latent_kv(source, deepseek, module, a);
   a.o = source.linear(module + ".o_proj", d.hidden, d.heads * deepseek.value_dim, deepseek.bias);
   a.heads = d.heads;
   a.nope_dim = deepseek.nope_dim;

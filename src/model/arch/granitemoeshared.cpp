@@ -6,7 +6,9 @@ void add_shared_mlp(const Source& source, const Decoder& decoder, int64_t layer,
   const int64_t size = source.keys.count_or("shared_intermediate_size", 0);
   if (size == 0) return;
   Decoder fused = decoder;
-  fused.names.gate_up = "input_linear";
+  // GGUF files have the gate alone.
+  const bool apart = source.has_module(source.stored(layer_name(decoder, layer, "shared_mlp.gate_proj")));
+  if (!apart) fused.names.gate_up = "input_linear";
   fused.names.down = "output_linear";
   moe.shared = mlp(source, fused, layer_name(decoder, layer, "shared_mlp"), size);
 }
