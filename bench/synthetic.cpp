@@ -1,6 +1,6 @@
 // Writes a checkpoint of random weights in the shape of a real model, to measure speed and memory without downloading
 // one.
-//   bench_synthetic OUT [--shape 135m|1b|8b] [--format bf16|nvfp4] [--vocab N] [--layers N]
+//   bench_synthetic OUT [--shape 135m|1b|8b|70b] [--format bf16|nvfp4] [--vocab N] [--layers N]
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -23,6 +23,7 @@ const std::map<std::string, Shape> kShapes = {
     {"135m", {576, 30, 9, 3, 64, 1536, 49152}},
     {"1b", {2048, 16, 32, 8, 64, 8192, 32000}},
     {"8b", {4096, 32, 32, 8, 128, 14336, 8192}},
+    {"70b", {8192, 80, 64, 8, 128, 28672, 128256}},
 };
 
 /// Random bytes fast enough for gigabytes (xorshift64*).
@@ -161,7 +162,7 @@ nlohmann::json config(const Shape& s, bool nvfp4) {
 void run(int argc, char** argv) {
   if (argc < 2)
     throw std::runtime_error(
-        "usage: bench_synthetic OUT [--shape 135m|1b|8b] [--format bf16|nvfp4] [--vocab N] [--layers N]");
+        "usage: bench_synthetic OUT [--shape 135m|1b|8b|70b] [--format bf16|nvfp4] [--vocab N] [--layers N]");
   std::map<std::string, std::string> options = {{"--shape", "135m"}, {"--format", "bf16"}};
   for (int i = 2; i + 1 < argc; i += 2) options[argv[i]] = argv[i + 1];
   Shape s = kShapes.at(options["--shape"]);
