@@ -120,6 +120,9 @@ struct LogitComparison {
   double curve = 0;  ///< sum of w (e^d - 1 - d)
   double tilt = 0;   ///< sum of w (e^d - 1) d
   float reference_max = -1e30f, max = -1e30f;
+  int32_t watched = -1;  ///< an id, usually the reference's favourite, or -1
+  float threshold = 0;   ///< its logit in the model
+  int32_t above = 0;     ///< how many other ids have a larger one
 
   double kld() const;          ///< KL(reference || model), nats
   double reverse_kld() const;  ///< KL(model || reference)

@@ -94,6 +94,21 @@ class ModelHead {
     return weight;
   }
 
+  /// Finds the model's logit of each of the reference's favourites, so that the pass can count what lies above it. A
+  /// few rows of the head at a time, each for the positions that want one of them.
+  void watch_favourites() {
+    const int64_t piece = std::max<int64_t>(64, head_.row_alignment());
+    std::map<int64_t, std::vector<int32_t>> positions_of;  // by piece
+    for (int64_t i = 0; i < positions_; ++i)
+      if (has_favourite(i)) positions_of[favourite(i) / piece].push_back(static_cast<int32_t>(i));
+    for (const auto& [index, positions] : positions_of) {
+      const auto weight = prepare(index * piece, piece);
+      for (size_t at = 0; at < positions.size(); at += static_cast<size_t>(chunk()))
+        watch(std::span(positions).subspan(at, std::min(positions.size() - at, static_cast<size_t>(chunk()))), *weight,
+              index * piece);
+    }
+  }
+
   /// Of positions [t, t + count); `theirs` are the reference's logits [count, ids] from the same id on.
   void reduce(const Weight& tile, int64_t first_id, int64_t t, int64_t count, Matrix theirs, bool second_pass) {
     LogitSinks sinks{std::span(targets_).subspan(t, count), std::span(summary_).subspan(t, count)};
@@ -152,6 +167,29 @@ class ModelHead {
     return content;
   }
 
+  int32_t favourite(int64_t position) const { return reference_->top()[position].id[0]; }
+  bool has_favourite(int64_t position) const { return favourite(position) >= 0 && favourite(position) < common(); }
+
+  void watch(std::span<const int32_t> positions, const Weight& weight, int64_t first_id) {
+    const Matrix x = context_.workspace.get("favourites", std::ssize(positions), hidden_.width());
+    hidden_.gather(positions, x);
+    std::vector<int32_t> favourites;
+    for (const int32_t i : positions) favourites.push_back(favourite(i));
+    std::vector<LogitSummary> summary(positions.size());
+    context_.device.reduce_logits(narrow(x, spec_.in), weight, first_id, {favourites, summary});
+    for (size_t k = 0; k < positions.size(); ++k) {
+      comparison_[positions[k]].watched = favourites[k];
+      comparison_[positions[k]].threshold = summary[k].target;
+    }
+  }
+
+  /// Place of the reference's favourite in the model's order, 0 = first; behind all others where the model lacks it.
+  int32_t rank(int64_t position) const {
+    if (!has_favourite(position)) return static_cast<int32_t>(common());
+    // Of equal logits the smaller id stands first, as in `top_`.
+    return top_[position].id[0] == favourite(position) ? 0 : std::max(comparison_[position].above, 1);
+  }
+
   /// What the head sees at packed positions.
   Matrix states(int64_t first, int64_t count) { return narrow(hidden_.get(first, count), spec_.in); }
   Matrix dense(Matrix x) {
@@ -176,8 +214,7 @@ class ModelHead {
       m.reverse_kld.push_back(comparison_[i].reverse_kld());
       m.reference_confidence.push_back(static_cast<float>(reference_->confidence(i)));
       const TopLogits &ours = top_[i], &theirs = reference_->top()[i];
-      m.reference_top_rank.push_back(
-          static_cast<int32_t>(std::find(ours.id.begin(), ours.id.end(), theirs.id[0]) - ours.id.begin()));
+      m.reference_top_rank.push_back(rank(i));
       m.target_difference.push_back(static_cast<float>(
           targets_[i] < 0 ? kNaN : std::exp(-summary_[i].nll()) - reference_->target_probability(i)));
       m.top5_common.push_back(common_ids(ours, theirs, 5));
@@ -404,6 +441,8 @@ std::vector<EvalResult> score(std::span<const PackedModel> models, const std::fu
     const double share = static_cast<double>(group.size()) / static_cast<double>(models.size());
     const bool twice = group.front()->wants_second_pass();
     VocabularyPass pass(group);
+    for (ModelHead* head : group)
+      if (head->reference()) head->context().times.time("ranks", [&] { head->watch_favourites(); });
     pass.run(false, part(done, twice ? share / 2 : share));
     for (const ModelHead* head : group) head->check_finite();
     if (twice) pass.run(true, part(done + share / 2, share / 2));

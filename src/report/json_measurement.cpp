@@ -46,7 +46,8 @@ constexpr Share kShares[] = {{"top1", &Agreement::top1},
                              {"ref_top1_in_model_top10", &Agreement::top10},
                              {"top5_overlap_mean_share", &Agreement::top5_common},
                              {"top10_overlap_mean_share", &Agreement::top10_common},
-                             {"top5_ordered_list_equal", &Agreement::top5_ordered}};
+                             {"top5_ordered_list_equal", &Agreement::top5_ordered},
+                             {"ref_top1_mean_rank", &Agreement::rank}};
 
 OrderedJson agreement_json(const Agreement& agreement) {
   OrderedJson out;

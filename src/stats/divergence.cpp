@@ -127,17 +127,18 @@ std::vector<ConfidenceBucket> confidence_buckets(std::span<const double> kld, st
 }
 
 Agreement agreement(const TokenMeasures& m, const Windows& w, Clustering clustering) {
-  const auto share = [&](auto value) { return estimate(targets(m, w, value), w, clustering); };
+  const auto mean = [&](auto value) { return estimate(targets(m, w, value), w, clustering); };
   const auto within = [&](int places) {
-    return share([&m, places](int64_t i) { return m.reference_top_rank[i] < places ? 1.0 : 0.0; });
+    return mean([&m, places](int64_t i) { return m.reference_top_rank[i] < places ? 1.0 : 0.0; });
   };
   Agreement out;
   out.top1 = within(1);
   out.top5 = within(5);
   out.top10 = within(10);
-  out.top5_common = share([&](int64_t i) { return m.top5_common[i] / 5.0; });
-  out.top10_common = share([&](int64_t i) { return m.top10_common[i] / 10.0; });
-  out.top5_ordered = share([&](int64_t i) { return m.top5_equal[i] ? 1.0 : 0.0; });
+  out.top5_common = mean([&](int64_t i) { return m.top5_common[i] / 5.0; });
+  out.top10_common = mean([&](int64_t i) { return m.top10_common[i] / 10.0; });
+  out.top5_ordered = mean([&](int64_t i) { return m.top5_equal[i] ? 1.0 : 0.0; });
+  out.rank = mean([&](int64_t i) { return m.reference_top_rank[i] + 1.0; });
   return out;
 }
 

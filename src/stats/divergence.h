@@ -37,7 +37,7 @@ struct ConfidenceBucket {
 /// The probability is rounded to binary16 first, as qbench stores it.
 std::vector<ConfidenceBucket> confidence_buckets(std::span<const double> kld, std::span<const float> confidence);
 
-/// Shares of positions.
+/// Shares of positions, and a mean.
 struct Agreement {
   Estimate top1;          ///< same first token
   Estimate top5;          ///< the reference's first token is among the model's first five
@@ -45,6 +45,7 @@ struct Agreement {
   Estimate top5_common;   ///< of the first five, those that both have
   Estimate top10_common;  ///< of the first ten
   Estimate top5_ordered;  ///< the first five are the same in the same order
+  Estimate rank;          ///< no share: the place of the reference's first token in the model's order, 1 = first
 };
 /// Of the first `windows.count` positions of each row.
 Agreement agreement(const TokenMeasures& measures, const Windows& windows, Clustering clustering);

@@ -13,7 +13,7 @@ struct TokenMeasures {
   std::vector<double> reverse_kld = {};          ///< KL(model || reference)
   std::vector<double> jensen_shannon = {};       ///< nats; empty = not measured
   std::vector<float> reference_confidence = {};  ///< probability of the reference's first token
-  std::vector<int32_t> reference_top_rank = {};  ///< place of that token in the model's order, 0 = first, 10 = beyond
+  std::vector<int32_t> reference_top_rank = {};  ///< place of that token in the model's order, 0 = first
   std::vector<float> target_difference = {};     ///< model's probability of the target minus the reference's
   std::vector<uint8_t> top5_common = {};         ///< ids that the first five of both have in common
   std::vector<uint8_t> top10_common = {};        ///< the same of the first ten

@@ -183,6 +183,10 @@ TEST_P(CpuDevice, LogitsAreComparedWithAReferenceOfAnotherWidth) {
   std::vector<LogitComparison> comparison(n);
   std::vector<float> a(n * vocab), b(n * vocab);
   device_->matmul(view(x, n, in), *device_->prepare(w, vocab, in, GetParam()), view(a, n, vocab), false);
+  for (int64_t r = 0; r < n; ++r) {
+    comparison[r].watched = static_cast<int32_t>(r * 31 % vocab);
+    comparison[r].threshold = a[r * vocab + comparison[r].watched];
+  }
   std::vector<double> jensen_shannon(n);
   for (int64_t at = 0; at < 6000 + 6000; at += 3000) {  // twice over the vocabulary
     const int64_t first = at % 6000, rows = std::min<int64_t>(3000, vocab - first);
@@ -199,6 +203,7 @@ TEST_P(CpuDevice, LogitsAreComparedWithAReferenceOfAnotherWidth) {
   for (int64_t r = 0; r < n; ++r) {
     const std::span<const float> m(&a[r * vocab], vocab), ref(&b[r * vocab], vocab);
     double sum_m = 0, sum_ref = 0, kld = 0, reverse = 0, js = 0;
+    int32_t above = 0;
     for (const float value : m) sum_m += std::exp(double{value});
     for (const float value : ref) sum_ref += std::exp(double{value});
     for (int64_t c = 0; c < vocab; ++c) {
@@ -206,10 +211,12 @@ TEST_P(CpuDevice, LogitsAreComparedWithAReferenceOfAnotherWidth) {
       kld += p * std::log(p / q);
       reverse += q * std::log(q / p);
       js += (p * std::log(2 * p / (p + q)) + q * std::log(2 * q / (p + q))) / 2;
+      above += m[c] > m[comparison[r].watched];
     }
     ASSERT_NEAR(jensen_shannon[r], js, 1e-6 * js) << r;
     ASSERT_NEAR(comparison[r].kld(), kld, 1e-6 * kld) << r;
     ASSERT_NEAR(comparison[r].reverse_kld(), reverse, 1e-6 * reverse) << r;
+    ASSERT_EQ(comparison[r].above, above);
     std::vector<int32_t> order(vocab);
     std::iota(order.begin(), order.end(), 0);
     std::stable_sort(order.begin(), order.end(), [&](int32_t i, int32_t j) { return m[i] > m[j]; });

@@ -201,6 +201,36 @@ TEST_F(Evaluate, AModelAgainstItselfDivergesByExactlyNothing) {
   }
 }
 
+TEST_F(Evaluate, RanksOfTheReferencesFavouriteAreExactBeyondTheFirstTen) {
+  TokenRows rows = sampled_rows();
+  rows.rows.resize(1);
+  const test::TempDir folder;
+  const Reference kept = reference_of(test::test_data() / "base", rows, folder / "kept");
+  EvalOptions options;
+  options.reference = &kept;
+  // The same model with the sign of its final norm turned, and so of all logits.
+  const fs::path turned = folder / "turned";
+  fs::copy(test::test_data() / "base", turned);
+  const StoredTensor norm = *Checkpoint::open(turned).find("model.norm.weight");
+  ASSERT_EQ(norm.dtype, DType::BF16);
+  std::string bytes = read_file(turned / "model.safetensors");
+  for (uint64_t at = norm.offset + 1; at < norm.offset + norm.bytes; at += 2) bytes[at] ^= '\x80';
+  test::write_text(turned / "model.safetensors", bytes);
+  const TokenMeasures m = run(turned, rows, options).result.measures;
+  const std::vector<float> reference = logits_of(test::test_data() / "base", rows.rows[0]);
+  const std::vector<float> model = logits_of(turned, rows.rows[0]);
+  const int64_t vocab = kept.vocab(), first = rows.first_scored_position();
+  int32_t worst = 0;
+  for (int64_t i = 0; i < m.count; ++i) {
+    const float *theirs = &reference[(first + i) * vocab], *ours = &model[(first + i) * vocab];
+    const auto favourite = std::max_element(theirs, theirs + vocab) - theirs;
+    const auto above = std::count_if(ours, ours + vocab, [&](float x) { return x > ours[favourite]; });
+    ASSERT_EQ(m.reference_top_rank[i], above) << i;
+    worst = std::max(worst, m.reference_top_rank[i]);
+  }
+  EXPECT_GT(worst, 10);
+}
+
 TEST_F(Evaluate, LogitsThatCompareQStoredServeAsAReference) {
   TokenRows rows = sampled_rows();
   rows.rows.resize(3);

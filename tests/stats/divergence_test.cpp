@@ -192,6 +192,7 @@ TEST(Divergence, LeavesOutPositionsThatPredictNothingExceptInCompareQsNumber) {
   EXPECT_DOUBLE_EQ(d.agreement.top10.mean, 1);
   EXPECT_DOUBLE_EQ(d.agreement.top5_common.mean, 12.0 / 20);
   EXPECT_DOUBLE_EQ(d.agreement.top5_ordered.mean, 0.25);
+  EXPECT_DOUBLE_EQ(d.agreement.rank.mean, (1 + 2 + 5 + 8) / 4.0);
   EXPECT_TRUE(std::isnan(d.jensen_shannon.mean));
 }
 

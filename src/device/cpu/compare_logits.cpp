@@ -101,7 +101,14 @@ ASSAY_CLONES void fold_top(const float* logits, int64_t count, int64_t first_id,
   }
 }
 
-ASSAY_CLONES void fold_comparison(const float* logits, const float* reference, int64_t count, LogitComparison& state) {
+ASSAY_CLONES int32_t count_above(const float* x, int64_t count, float threshold) {
+  int32_t above = 0;
+  for (int64_t i = 0; i < count; ++i) above += x[i] > threshold ? 1 : 0;
+  return above;
+}
+
+ASSAY_CLONES void fold_comparison(const float* logits, const float* reference, int64_t count, int64_t first_id,
+                                  LogitComparison& state) {
   rebase(state, std::max(state.max, max_of(logits, count)), std::max(state.reference_max, max_of(reference, count)));
   Sums sums;
   compare(logits, reference, count, state.max, state.reference_max, sums);
@@ -109,6 +116,10 @@ ASSAY_CLONES void fold_comparison(const float* logits, const float* reference, i
   state.gain += sums.gain;
   state.curve += sums.curve;
   state.tilt += sums.tilt;
+  if (state.watched < 0) return;
+  state.above += count_above(logits, count, state.threshold);
+  const int64_t own = state.watched - first_id;
+  if (own >= 0 && own < count && logits[own] > state.threshold) --state.above;
 }
 
 // With p, q the two probabilities of an id, t = (q - p) / (p + q) = tanh((ln q - ln p) / 2), and the id's part is

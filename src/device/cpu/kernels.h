@@ -20,7 +20,8 @@ void fold_logits(float* logits, int64_t count, int64_t first_id, int32_t target,
 void clamp_logits(float* logits, int64_t count);
 /// These want clamped logits.
 void fold_top(const float* logits, int64_t count, int64_t first_id, TopLogits& top);
-void fold_comparison(const float* logits, const float* reference, int64_t count, LogitComparison& state);
+void fold_comparison(const float* logits, const float* reference, int64_t count, int64_t first_id,
+                     LogitComparison& state);
 /// The same row once more, when `state` has seen all of it: adds its part of the Jensen-Shannon divergence.
 void fold_jensen_shannon(const float* logits, const float* reference, int64_t count, const LogitComparison& state,
                          double& sum);

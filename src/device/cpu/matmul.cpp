@@ -164,7 +164,7 @@ void CpuDevice::reduce_logits(Matrix x, const Weight& weight, int64_t first_id, 
         if (again) {
           fold_jensen_shannon(ours, theirs, ids, comparison, sinks.jensen_shannon[first + r]);
         } else {
-          fold_comparison(ours, theirs, ids, comparison);
+          fold_comparison(ours, theirs, ids, id, comparison);
         }
       }
     }

@@ -45,8 +45,8 @@ std::string divergence_section(const Result& result) {
   for (const QuantileKind& kind : kQuantiles) quantiles.emplace_back(kind.name);
   quantiles.insert(quantiles.end(), {"max", "reverse KL", "JS", "Δp rms", "first 10 rows"});
   std::string spread = head(quantiles);
-  std::string agreement = head(
-      {"same top-1 %", "top-1 in top-5 %", "top-1 in top-10 %", "top-5 shared %", "top-10 shared %", "same top-5 %"});
+  std::string agreement = head({"same top-1 %", "top-1 in top-5 %", "top-1 in top-10 %", "top-5 shared %",
+                                "top-10 shared %", "same top-5 %", "mean rank of top-1"});
   std::vector<std::string> ranges;
   std::string buckets;
   for (const ModelResult& model : result.models) {
@@ -61,6 +61,7 @@ std::string divergence_section(const Result& result) {
     agreement += "<tr>" + name_cell(model);
     for (const Estimate& e : {a.top1, a.top5, a.top10, a.top5_common, a.top10_common, a.top5_ordered})
       agreement += share_cell(e);
+    agreement += number_cell(a.rank.mean, std::isnan(a.rank.mean) ? "" : fmt::format("{:.3f}", a.rank.mean));
     agreement += "</tr>\n";
     if (ranges.empty())
       for (const ConfidenceBucket& b : d.buckets)
