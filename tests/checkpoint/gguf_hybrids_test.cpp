@@ -143,6 +143,11 @@ TEST_F(GgufHybridModel, ANormWithoutItsSuffixIsOne) {
   add_states(writer, 8, 4, 2);
   matrix(writer, "blk.0.ffn_norm", {8});
   EXPECT_NE(open(writer).find("model.layers.0.pre_ff_layernorm.weight"), nullptr);
+  writer = model("granitehybrid", 1);
+  add_states(writer, 8, 4, 2);
+  add(writer, "attention.head_count_kv", uint32_t{1});
+  matrix(writer, "blk.0.ffn_norm", {8});
+  EXPECT_NE(open(writer).find("model.layers.0.post_attention_layernorm.weight"), nullptr);
 }
 
 TEST_F(GgufHybridModel, WhatGemma4CannotSayIsRefused) {

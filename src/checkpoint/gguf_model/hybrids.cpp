@@ -301,7 +301,9 @@ void finish_granite_hybrid(Config& config) {
     config.copy(size, "shared_intermediate_size");
   }
 }
+/// Bamba's norm of the MLP may stand without ".weight", as Falcon-H1's does.
 constexpr Name kGraniteHybrid[] = {
+    {"ffn_norm", "post_attention_layernorm.weight", Rows::parameter},
     {"ssm_in", "mamba.in_proj"},
     {"ssm_conv1d", "mamba.conv1d", Rows::convolution},
     {"ssm_dt", "mamba.dt_bias", Rows::parameter},
@@ -330,7 +332,6 @@ void finish_falcon_h1(Config& config) {
   config.json["mamba_norm_before_gate"] = false;
   config.json["projectors_bias"] = config.layers_store("ssm_out.bias");
 }
-/// The norm of the MLP is called so, or without ".weight".
 constexpr Name kFalconH1[] = {
     {"output_norm", "model.final_layernorm"},
     {"ffn_norm", "pre_ff_layernorm.weight", Rows::parameter},
