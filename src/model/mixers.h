@@ -18,9 +18,9 @@ struct LatentAttentionSpec {
   std::string module;
   std::optional<LinearSpec> q_a;  ///< q = q(q_norm(q_a(x))), or q(x)
   NormSpec q_norm;
-  LinearSpec q;      ///< [heads * (nope_dim + rope_dim), ...]
-  LinearSpec kv_a;   ///< [kv_rank + rope_dim, hidden]: the latent state, then the part of k with positions
-  NormSpec kv_norm;  ///< of the latent state
+  LinearSpec q;         ///< [heads * (nope_dim + rope_dim), ...]
+  LinearSpec kv_a;      ///< [kv_rank + rope_dim, hidden]: the latent state, then the part of k with positions
+  NormSpec kv_norm;     ///< of the latent state
   LinearSpec k_b, v_b;  ///< from that, for each head nope_dim rows of k and value_dim rows of v
   LinearSpec o;
   int64_t heads = 0, nope_dim = 0, rope_dim = 0, value_dim = 0;
