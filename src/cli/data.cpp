@@ -54,7 +54,7 @@ BenchmarkData load_data(const DataSpec& spec, const std::filesystem::path& text,
   BenchmarkData data = benchmark_data(rows);
   data.tokenizer = tokenizer;
   data.tokenizer_path = spec.tokenizer_dir;
-  data.record.subtitle = chart_subtitle(spec, rows.eval_len);
+  data.record.subtitle = rows.subtitle;
   console.say("{} rows of {} tokens, stride {}: {} scored tokens", data.record.rows, data.row_length,
               data.record.stride, data.record.tokens_scored);
   return data;

@@ -70,7 +70,6 @@ class Reader {
     data.dataset.base = base_;
     data.display_name = dataset_display_name(data.dataset);
     data.max_rows = positive(test, "rows", 1);
-    data.display_rows = fmt::format("{}", data.max_rows);
     data.eval_len = positive(test, "length", 2);
     data.eval_stride = test.has("stride") ? positive(test, "stride", 1) : data.eval_len;
     data.tokenizer_dir = resolve_path(tokenizer.string("source"), base_);

@@ -122,7 +122,6 @@ DataSpec parse_data_spec(const Json& json, const std::string& where, const std::
   out.max_rows = at_least(spec, "max_rows", 0, spec.integer_or("max_rows", 0));
   out.warmup_tokens = at_least(spec, "warmup_tokens", 0, spec.integer_or("warmup_tokens", 0));
   out.display_rows = shown(spec, "display_rows");
-  if (out.display_rows.empty()) out.display_rows = out.max_rows > 0 ? fmt::format("{}", out.max_rows) : "?";
   out.display_eval_len = shown(spec, "display_eval_len");
   out.sha256 = python_sha256(json);
   if (!spec.has("token_rows")) {
@@ -156,10 +155,11 @@ DataSpec as_llama_cpp(DataSpec spec, int64_t length) {
   return spec;
 }
 
-std::string chart_subtitle(const DataSpec& spec, int64_t eval_len) {
+std::string chart_subtitle(const DataSpec& spec, int64_t eval_len, int64_t rows) {
   const std::string length =
       spec.display_eval_len.empty() ? fmt::format("{}", eval_len - spec.warmup_tokens) : spec.display_eval_len;
-  std::string out = fmt::format("{}, {} \u00d7 {} tokens", spec.display_name, spec.display_rows, length);
+  const std::string shown = spec.display_rows.empty() ? fmt::format("{}", rows) : spec.display_rows;
+  std::string out = fmt::format("{}, {} \u00d7 {} tokens", spec.display_name, shown, length);
   if (spec.warmup_tokens > 0) out += fmt::format(", {} token warmup", spec.warmup_tokens);
   if (spec.chat_template) out += ", formatted";
   return out;

@@ -31,7 +31,7 @@ struct DataSpec {
   std::filesystem::path token_rows;
 
   std::string display_name;
-  std::string display_rows;      ///< number in the chart's subtitle; "?" when it is not known beforehand
+  std::string display_rows;      ///< in the chart's subtitle in place of the number of rows, or empty
   std::string display_eval_len;  ///< empty: eval_len - warmup_tokens
 
   std::string sha256;              ///< as compare_q names its logits files
@@ -51,6 +51,6 @@ DataSpec as_llama_cpp(DataSpec spec, int64_t length);
 constexpr int64_t kLlamaCppLength = 512;
 
 /// "<name>, <rows> × <len> tokens[, <w> token warmup][, formatted]".
-std::string chart_subtitle(const DataSpec& spec, int64_t eval_len);
+std::string chart_subtitle(const DataSpec& spec, int64_t eval_len, int64_t rows);
 
 }  // namespace assay

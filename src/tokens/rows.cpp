@@ -21,7 +21,7 @@ std::string hash_of(const std::vector<std::vector<int32_t>>& rows) {
 void finish(const DataSpec& spec, TokenRows& out) {
   out.warmup = spec.warmup_tokens;
   out.dataset = spec.display_name;
-  out.subtitle = chart_subtitle(spec, out.eval_len);
+  out.subtitle = chart_subtitle(spec, out.eval_len, std::ssize(out.rows));
   out.data_spec_sha256 = spec.sha256;
   out.tokens_sha256 = hash_of(out.rows);
   out.notes.insert(out.notes.begin(), spec.notes.begin(), spec.notes.end());
