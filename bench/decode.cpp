@@ -85,6 +85,25 @@ bool measure_enlarged(const std::string& model, const Checkpoint& checkpoint, co
   return true;
 }
 
+/// The largest matrix of each format in the model.
+void measure_model(const char* path, bool large, ThreadPool& pool) {
+  const Checkpoint checkpoint = Checkpoint::open(path);
+  const QuantConfig quant = QuantConfig::of(checkpoint);
+  const ModelSpec spec = read_model_spec(checkpoint);
+  std::map<std::string, std::unique_ptr<StoredWeight>> largest;
+  for (const LayerSpec& layer : spec.layers) {
+    for_each_linear(layer, [&](const LinearSpec& linear) {
+      auto weight = open_linear(checkpoint, quant, linear);
+      auto& slot = largest[weight->format()];
+      if (!slot || weight->rows() * weight->cols() > slot->rows() * slot->cols()) slot = std::move(weight);
+    });
+  }
+  for (const auto& [format, weight] : largest) {
+    const std::string model = checkpoint.path().filename().string();
+    if (!large || !measure_enlarged(model, checkpoint, quant, *weight, pool)) measure(model, *weight, pool);
+  }
+}
+
 void run(int argc, char** argv) {
   int threads = 2, first = 1;
   if (argc > 2 && std::string(argv[1]) == "--threads") threads = std::stoi(argv[2]), first = 3;
@@ -93,20 +112,10 @@ void run(int argc, char** argv) {
   if (first >= argc) fail("usage: bench_decode [--threads 2] [--enlarge] MODEL...");
   ThreadPool pool(threads);
   for (int i = first; i < argc; ++i) {
-    const Checkpoint checkpoint = Checkpoint::open(argv[i]);
-    const QuantConfig quant = QuantConfig::of(checkpoint);
-    const ModelSpec spec = read_model_spec(checkpoint);
-    std::map<std::string, std::unique_ptr<StoredWeight>> largest;
-    for (const LayerSpec& layer : spec.layers) {
-      for_each_linear(layer, [&](const LinearSpec& linear) {
-        auto weight = open_linear(checkpoint, quant, linear);
-        auto& slot = largest[weight->format()];
-        if (!slot || weight->rows() * weight->cols() > slot->rows() * slot->cols()) slot = std::move(weight);
-      });
-    }
-    for (const auto& [format, weight] : largest) {
-      const std::string model = checkpoint.path().filename().string();
-      if (!large || !measure_enlarged(model, checkpoint, quant, *weight, pool)) measure(model, *weight, pool);
+    try {
+      measure_model(argv[i], large, pool);
+    } catch (const Error& error) {
+      fmt::print(stderr, "left out: {}\n", error.what());
     }
   }
 }
