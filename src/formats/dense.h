@@ -3,6 +3,7 @@
 #include "formats/format.h"
 #include "formats/gguf/runtime.h"
 #include "formats/shared/column_order.h"
+#include "formats/shared/parameter.h"
 #include "formats/shared/reading.h"
 
 namespace assay {
@@ -18,7 +19,7 @@ class Dense : public StoredWeight {
   static constexpr FormatInfo kInfo{"float", "dense", "16-64", "weight F64|F32|F16|BF16 [out, in]"};
 
   static bool matches(const Module& module) {
-    const StoredTensor* tensor = stored_in(module);
+    const StoredTensor* tensor = weight_or_parameter(module);
     if (!tensor || !is_float(tensor->dtype)) return false;
     // Qparams beside a float weight mean that it is not meant as it stands.
     for (const StoredTensor* other : module.tensors()) {
@@ -31,14 +32,10 @@ class Dense : public StoredWeight {
     return true;
   }
 
-  explicit Dense(const Module& module) : StoredWeight(module), tensor_(stored_in(module)) {
-    const std::vector<int64_t>& shape = tensor_->shape;
-    const bool stacked = shape.size() == 3 && tensor_->name == module.name();
-    if (shape.size() != 2 && !stacked) {
-      module.refuse(fmt::format("{}: expected a matrix [out, in], found {}", tensor_->name, tensor_->describe()));
-    }
-    rows_ = stacked ? shape[0] * shape[1] : shape[0];
-    cols_ = shape.back();
+  explicit Dense(const Module& module) : StoredWeight(module), tensor_(weight_or_parameter(module)) {
+    const auto [rows, cols] = matrix_size(module, *tensor_);
+    rows_ = rows;
+    cols_ = cols;
     if (rows_ < 1 || cols_ < 1) module.refuse(fmt::format("{}: empty: {}", tensor_->name, tensor_->describe()));
     parts_ = compressed_tensors::parts_of(module);
     if (module.config().method() == compressed_tensors::kMethod) adopt_runtime();
@@ -60,11 +57,6 @@ class Dense : public StoredWeight {
   }
 
  private:
-  static const StoredTensor* stored_in(const Module& module) {
-    const StoredTensor* weight = module.find("weight");
-    return weight ? weight : module.parameter();
-  }
-
   /// A scheme without weights quantizes activations alone; one with weights was not carried out here.
   void adopt_runtime() {
     const bool embedding = module_.kind() == Module::Kind::embedding;

@@ -6,23 +6,15 @@
 #include "formats/gguf/decode.h"
 #include "formats/gguf/runtime.h"
 #include "formats/shared/column_order.h"
+#include "formats/shared/parameter.h"
 #include "formats/shared/reading.h"
 
 namespace assay {
 
-const StoredTensor* GgufWeight::stored_in(const Module& module) {
-  const StoredTensor* weight = module.find("weight");
-  return weight ? weight : module.parameter();
-}
-
-GgufWeight::GgufWeight(const Module& module) : StoredWeight(module), tensor_(stored_in(module)) {
-  const std::vector<int64_t>& shape = tensor_->shape;
-  const bool stacked = shape.size() == 3 && tensor_->name == module.name();
-  if (shape.size() != 2 && !stacked) {
-    module.refuse(fmt::format("{}: expected a matrix [out, in], found {}", tensor_->name, tensor_->describe()));
-  }
-  rows_ = stacked ? shape[0] * shape[1] : shape[0];
-  cols_ = shape.back();
+GgufWeight::GgufWeight(const Module& module) : StoredWeight(module), tensor_(weight_or_parameter(module)) {
+  const auto [rows, cols] = matrix_size(module, *tensor_);
+  rows_ = rows;
+  cols_ = cols;
   for (const StoredTensor* tensor : module.tensors()) {
     const std::string_view suffix = std::string_view(tensor->name).substr(tensor->name.rfind('.') + 1);
     const Role role = tensor == tensor_         ? Role::weights

@@ -1,5 +1,5 @@
 #pragma once
-#include "formats/format.h"
+#include "formats/shared/parameter.h"
 
 namespace assay {
 
@@ -16,7 +16,6 @@ class GgufWeight : public StoredWeight {
 
  protected:
   explicit GgufWeight(const Module& module);
-  static const StoredTensor* stored_in(const Module& module);
 
  private:
   const StoredTensor* tensor_;
@@ -29,7 +28,7 @@ class GgufFormat final : public GgufWeight {
   static constexpr FormatInfo kInfo = Type::kInfo;
 
   static bool matches(const Module& module) {
-    const StoredTensor* tensor = stored_in(module);
+    const StoredTensor* tensor = weight_or_parameter(module);
     return tensor && tensor->dtype == Type::kType;
   }
   explicit GgufFormat(const Module& module) : GgufWeight(module) {}
