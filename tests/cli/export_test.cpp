@@ -16,6 +16,7 @@
 #include "formats/shared/minifloat.h"
 #include "model/config.h"
 #include "model/linears.h"
+#include "support/errors.h"
 #include "support/support.h"
 
 namespace assay {
@@ -50,13 +51,7 @@ std::vector<std::string> names_in(const fs::path& folder) {
 }
 
 std::string error_of(const ExportRequest& request) {
-  try {
-    run(request);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  ADD_FAILURE() << "exported";
-  return {};
+  return test::error_of([&] { run(request); });
 }
 
 void expect_mentions(const std::string& text, const std::string& part) {

@@ -5,11 +5,14 @@
 
 #include "base/error.h"
 #include "formats/made_checkpoint.h"
+#include "support/errors.h"
 
 // What is wrong with a checkpoint must be said by name: module, tensor, what was found, what was expected.
 namespace assay {
 namespace {
 
+using test::error_of;
+using test::expect_says;
 using test::MadeCheckpoint;
 using test::one_group;
 using test::SafetensorsWriter;
@@ -20,21 +23,6 @@ constexpr const char* kInt4Asymmetric =
 constexpr const char* kFp8Rows = R"({"num_bits":8,"type":"float","strategy":"channel"})";
 constexpr const char* kNvfp4 = R"({"num_bits":4,"type":"float","strategy":"tensor_group","group_size":16})";
 constexpr const char* kMxfp4 = R"({"num_bits":4,"type":"float","strategy":"group","group_size":32})";
-
-void expect_says(const std::string& message, std::initializer_list<const char*> parts) {
-  for (const char* part : parts) EXPECT_NE(message.find(part), std::string::npos) << part << "\nis not in\n" << message;
-}
-
-template <class Action>
-std::string error_of(Action&& action) {
-  try {
-    action();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  ADD_FAILURE() << "expected an Error";
-  return {};
-}
 
 std::string open_error(const std::string& config, const SafetensorsWriter& tensors) {
   const MadeCheckpoint made(config, tensors);

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "formats/made_checkpoint.h"
 #include "formats/shared/wildcard.h"
+#include "support/errors.h"
 
 // The formats of FP8 checkpoints, ModelOpt, Quark, MLX, torchao, quanto, HQQ, BitNet and gpt-oss: in shapes that no
 // fixture has, and what is said about damaged files.
@@ -12,15 +13,12 @@ namespace assay {
 namespace {
 
 using test::bf16;
+using test::expect_says;
 using test::MadeCheckpoint;
 using test::SafetensorsWriter;
 
 constexpr uint8_t kOne = 0x38;  // 1 in E4M3
 constexpr const char* kName = "a.up_proj";
-
-void expect_says(const std::string& message, std::initializer_list<const char*> parts) {
-  for (const char* part : parts) EXPECT_NE(message.find(part), std::string::npos) << part << "\nis not in\n" << message;
-}
 
 /// What opening or decoding says.
 void expect_error(const std::string& config, const SafetensorsWriter& tensors,

@@ -5,11 +5,13 @@
 
 #include "base/error.h"
 #include "formats/made_checkpoint.h"
+#include "support/errors.h"
 
 // GPTQ, AWQ, AutoRound, QQQ: what the fixtures of their tools do not show, and damage.
 namespace assay {
 namespace {
 
+using test::expect_says;
 using test::MadeCheckpoint;
 using test::SafetensorsWriter;
 
@@ -17,17 +19,7 @@ constexpr uint16_t kHalf = 0x3800, kOne = 0x3C00;  // F16
 
 /// The message of the Error that opening and decoding "m" ends in.
 std::string error_of(const std::string& config, const SafetensorsWriter& tensors) {
-  try {
-    MadeCheckpoint(config, tensors).decode("m");
-  } catch (const Error& e) {
-    return e.what();
-  }
-  ADD_FAILURE() << "expected an Error";
-  return {};
-}
-
-void expect_says(const std::string& message, std::initializer_list<const char*> parts) {
-  for (const char* part : parts) EXPECT_NE(message.find(part), std::string::npos) << part << "\nis not in\n" << message;
+  return test::error_of([&] { MadeCheckpoint(config, tensors).decode("m"); });
 }
 
 /// codes [in][out] down the columns, as a stream: [ceil(in * bits / 32), out].

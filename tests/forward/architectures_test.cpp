@@ -84,12 +84,7 @@ INSTANTIATE_TEST_SUITE_P(Fixtures, Architecture, testing::ValuesIn(test::kArchit
                          [](const auto& info) { return std::string(info.param); });
 
 // Other mixers than plain attention.
-INSTANTIATE_TEST_SUITE_P(Mixers, Architecture,
-                         testing::Values("deepseek_v2", "deepseek_v2_lite", "deepseek_v3", "deepseek_v3_mtp",
-                                         "deepseek_v3_noq", "falcon_h1", "gemma3n_text", "gemma4_text",
-                                         "gemma4_text_moe", "granitemoehybrid", "granitemoehybrid_nope", "lfm2",
-                                         "llama4_text", "mamba", "mamba2", "minimax", "qwen3_5_moe_text",
-                                         "qwen3_5_text", "qwen3_next"),
+INSTANTIATE_TEST_SUITE_P(Mixers, Architecture, testing::ValuesIn(test::kMixerFixtures),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_P(Architecture, LogitsAndHiddenStatesEqualTheGoldens) {

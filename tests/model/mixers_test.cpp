@@ -10,6 +10,7 @@
 #include "model/linears.h"
 #include "model/rope.h"
 #include "model/storage.h"
+#include "support/architecture_fixtures.h"
 #include "support/errors.h"
 #include "support/support.h"
 
@@ -36,12 +37,7 @@ bool is_other(const std::string& name, const StoredTensor& tensor, const ModelSp
 
 class Mixers : public testing::TestWithParam<const char*> {};
 
-INSTANTIATE_TEST_SUITE_P(Fixtures, Mixers,
-                         testing::Values("deepseek_v2", "deepseek_v2_lite", "deepseek_v3", "deepseek_v3_mtp",
-                                         "deepseek_v3_noq", "falcon_h1", "gemma3n_text", "gemma4_text",
-                                         "gemma4_text_moe", "granitemoehybrid", "granitemoehybrid_nope", "lfm2",
-                                         "llama4_text", "mamba", "mamba2", "minimax", "qwen3_5_moe_text",
-                                         "qwen3_5_text", "qwen3_next"),
+INSTANTIATE_TEST_SUITE_P(Fixtures, Mixers, testing::ValuesIn(test::kMixerFixtures),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_P(Mixers, EveryStoredMatrixBelongsToTheModelOnce) {

@@ -92,4 +92,27 @@ inline constexpr const char* kArchitectureFixtures[] = {
     "starcoder2",
 };
 
+/// More of them, with other mixers than plain attention.
+inline constexpr const char* kMixerFixtures[] = {
+    "deepseek_v2",
+    "deepseek_v2_lite",
+    "deepseek_v3",
+    "deepseek_v3_mtp",
+    "deepseek_v3_noq",
+    "falcon_h1",
+    "gemma3n_text",
+    "gemma4_text",
+    "gemma4_text_moe",
+    "granitemoehybrid",
+    "granitemoehybrid_nope",
+    "lfm2",
+    "llama4_text",
+    "mamba",
+    "mamba2",
+    "minimax",
+    "qwen3_5_moe_text",
+    "qwen3_5_text",
+    "qwen3_next",
+};
+
 }  // namespace assay::test

@@ -1,6 +1,7 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <initializer_list>
 #include <string>
 
 #include "base/error.h"
@@ -17,6 +18,10 @@ std::string error_of(Action action) {
   }
   ADD_FAILURE() << "expected an Error";
   return {};
+}
+
+inline void expect_says(const std::string& message, std::initializer_list<const char*> parts) {
+  for (const char* part : parts) EXPECT_NE(message.find(part), std::string::npos) << part << "\nis not in\n" << message;
 }
 
 inline void expect_contains(const std::string& text, const std::string& part) {
